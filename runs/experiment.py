@@ -14,6 +14,7 @@ from typing import Any, Literal
 import xarray as xr
 from matplotlib.figure import Figure
 
+from runs.trial import Trial
 from toymodels.engine import Sweep
 from toymodels.outcome import Outcome
 
@@ -67,6 +68,7 @@ class Comparison:
     x: str | None = None
     hue: str | None = None
     overlay: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    trial: Trial | None = None
 
     def __post_init__(self) -> None:
         if self.expect != "agrees" and not self.reason:

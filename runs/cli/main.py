@@ -15,11 +15,14 @@ COMMANDS = {
     "predict": ("runs.cli.reading:predict_command", "Evaluate a claim."),
     "verify": ("runs.cli.reading:verify_command", "Check the derivations of claims."),
     "citation": ("runs.cli.reading:citation_command", "BibTeX of what a claim or experiment uses."),
+    "compare": ("runs.cli.compare:compare_command", "Judge a claim on your own data."),
+    "falsify": ("runs.cli.falsify:falsify_command", "Search a claim's domain for a counterexample."),
     "simulate": ("runs.cli.training:simulate_command", "Train a toy model over seeds and hyperparameters."),
     "boundary": ("runs.cli.training:boundary_command", "Bisect a phase boundary."),
     "explain": ("runs.cli.experiments:explain_command", "Cost of an experiment, without running it."),
     "run": ("runs.cli.experiments:run_command", "Run experiments and judge their claims."),
     "report": ("runs.cli.experiments:report_command", "Static HTML report of results."),
+    "new": ("runs.cli.new:new_command", "Skeleton of a toy model in your own folder."),
 }
 
 
