@@ -153,6 +153,27 @@ COMPARISONS = (
         reason="it is the step after one gradient that follows silence, not the largest possible one",
     ),
     Comparison(
+        id="adam.unit_step_holds",
+        claim="adam.unit_step",
+        data="bounds",
+        observable="max_update",
+        kind=Bound(scale="log"),
+        margin=1e-3,
+        bind={"beta1": "beta1", "beta2": "beta2"},
+        mutants=False,
+        expect="disagrees",
+        reason="both averages weigh the gradients alike only where beta1 = beta2",
+    ),
+    Comparison(
+        id="adam.supremum_holds",
+        claim="adam.update_supremum",
+        data="bounds",
+        observable="max_update",
+        kind=Bound(scale="log"),
+        margin=1e-9,
+        bind={"beta1": "beta1", "beta2": "beta2"},
+    ),
+    Comparison(
         id="adam.growth_rate",
         claim="adam.growth_rate",
         data="growth_adversarial",
@@ -208,6 +229,7 @@ COMPARISONS = (
         mutants=False,
         expect="disagrees",
         reason="|C|/2 is off by 2.5 % at the end of the curve and by more towards the boundary",
+        x="beta1",
     ),
     Comparison(
         id="adam.stability_boundary",
@@ -231,6 +253,7 @@ COMPARISONS = (
         mutants=False,
         expect="disagrees",
         reason="C = 0 lies below beta1 = sqrt(beta2), by 55 % at beta2 = 0.1",
+        x="beta2",
     ),
 )
 

@@ -134,6 +134,8 @@ COMPARISONS = (
         bind={"r": "r"},
         expect="disagrees",
         reason="the threshold is reached 1/threshold before the blow-up",
+        x="r",
+        hue="threshold",
     ),
     Comparison(
         id="ghost.euler_passage_time",
@@ -180,6 +182,25 @@ COMPARISONS = (
         rivals=("ghost.sharp_slope",),
         x="r",
         hue="confidence",
+    ),
+    *(
+        Comparison(
+            id=f"ghost.sharp_slope_{side}",
+            claim="ghost.sharp_slope",
+            data=side,
+            observable="gradient",
+            kind=Exact(scale="relative"),
+            margin=0.01,
+            bind=SLOPE_BIND,
+            domain="threshold T = 10000, confidence threshold from 0.5 to 20 (published: 0.1 to 20)",
+            beyond_domain=True,
+            mutants=False,
+            expect="disagrees",
+            reason="at the published confidences the output at rest is not 0",
+            x="r",
+            hue="confidence",
+        )
+        for side in ("above", "below")
     ),
     Comparison(
         id="ghost.slope_at_bifurcation",

@@ -236,7 +236,7 @@ def test_few_seeds_are_inconclusive_and_say_how_many_would_do() -> None:
         assert verdict.needed_runs == intervals.least_runs(0.5, rule.FALSE_ALARM / 4)
         mean = judge(noisy(LAW, seeds), CONSTANT, c.Statistical(estimator="mean"), 0.008)
         assert mean.status == "inconclusive"
-        assert mean.needed_runs == intervals.LEAST_RUNS_OF_A_MEAN
+        assert mean.needed_runs == intervals.least_runs_of_a_mean(rule.FALSE_ALARM / 4)
     # ... but a wrong law needs no precision once an interval exists.
     assert judge(noisy(2 * LAW, 14), CONSTANT, c.Statistical(), 0.008).status == "disagrees"
 

@@ -121,6 +121,12 @@ update_bound_discrete = Claim(
     predicts=Quantity("max_update"),
     kind="bound",
     source=Source.own("Cauchy-Schwarz over the gradients seen, attained by g_k = (beta2/beta1)^k at every n"),
+    corrects=Correction(
+        "adam.unit_step",
+        classed="assumption fails",
+        note="|mean| <= root mean square needs equal weights, and both averages weigh the gradients alike only where "
+        "beta1 = beta2",
+    ),
     notation="the piecewise factor is the square root of the sum of q^j over j < n, q = beta1^2/beta2",
     derivation=(
         Step(
@@ -219,6 +225,11 @@ update_supremum = Claim(
     kind="bound",
     assumptions=(STABLE,),
     source=Source.own("limit of the discrete bound, which increases with the step"),
+    corrects=Correction(
+        "adam.step_estimate",
+        classed="loose prefactor",
+        note="a single gradient after silence is not the worst case: the factor 1/sqrt(1 - beta1^2/beta2) is missing",
+    ),
     derivation=(
         Step(
             "the limit n -> oo of the squared discrete bound, where q^n, beta1^n and beta2^n vanish",
@@ -243,11 +254,40 @@ step_estimate = Claim(
     assumptions=(
         Assumption("the case that the paper treats: 1 - beta1 > sqrt(1 - beta2)", (1 - beta1) / sqrt(1 - beta2) > 1.0),
     ),
-    source=Source("Kingma2015", "Sec. 2.1"),
+    source=Source(
+        "Kingma2015",
+        "Sec. 2.1",
+        printed=r"|\Delta_t| \le \alpha \cdot (1 - \beta_1)/\sqrt{1 - \beta_2}",
+        assuming=r"$(1 - \beta_1) > \sqrt{1 - \beta_2}$ and $\epsilon = 0$",
+    ),
     derivation=(
         Step(
             "the limit of m/sqrt(v) for a single gradient after silence: m = (1-beta1) g, v = (1-beta2) g^2",
             symbolic(lambda: ((1 - beta1) * t) / sqrt((1 - beta2) * t**2) - (1 - beta1) / sqrt(1 - beta2)),
+        ),
+    ),
+)
+
+unit_step = Claim(
+    id="adam.unit_step",
+    title="Largest step in the original paper where averages of gradients are no shorter than those of squares",
+    statement=S.One,
+    vocabulary=V,
+    predicts=Quantity("max_update"),
+    kind="bound",
+    assumptions=(
+        Assumption("the other case: 1 - beta1 <= sqrt(1 - beta2)", (1 - beta1) / sqrt(1 - beta2) <= 1.0),
+    ),
+    source=Source(
+        "Kingma2015",
+        "Sec. 2.1",
+        printed=r"|\Delta_t| \le \alpha",
+        assuming=r"$(1 - \beta_1) \le \sqrt{1 - \beta_2}$ and $\epsilon = 0$",
+    ),
+    derivation=(
+        Step(
+            "for equal weights of both averages it holds: |mean| <= root mean square, by Lagrange's identity",
+            symbolic(_lagrange),
         ),
     ),
 )
@@ -306,7 +346,15 @@ growth_rate_continuous = Claim(
     kind="closed form",
     assumptions=(CLEAR,),
     validity={"rest1": 1 - beta1, "rest2": 1 - beta2},
-    source=Source(PAPER, "slope of the update outside the stable region, |C|/2"),
+    source=Source(
+        PAPER,
+        "slope of the update outside the stable region, |C|/2",
+        printed=(
+            r"\log \max |u_n| \sim \tfrac12 |C(\beta, \gamma)|\, n, \qquad "
+            r"C(\beta, \gamma) = \frac{2(1-\gamma)}{\gamma} - \frac{1-\beta}{\beta}"
+        ),
+        assuming=r"continuous time; $\gamma$ is beta1, $\beta$ is beta2",
+    ),
     derivation=(
         Step(
             "the sum in the squared bound is e^(2 rate n) times a factor that tends to 1/|C|, since C < 0",
@@ -354,7 +402,12 @@ boundary_continuous = Claim(
     predicts=Quantity("beta1"),
     kind="threshold",
     validity={"rest2": 1 - beta2},
-    source=Source(PAPER, "boundary C = 0 of the stable region"),
+    source=Source(
+        PAPER,
+        "boundary C = 0 of the stable region",
+        printed=r"C(\beta, \gamma) = \frac{2(1-\gamma)}{\gamma} - \frac{1-\beta}{\beta} > 0",
+        assuming=r"continuous time; $\gamma$ is beta1, $\beta$ is beta2",
+    ),
     notation="the harmonic mean of 1 and beta2",
     derivation=(Step("C vanishes there", symbolic(lambda: INDEX.subs(beta1, 2 * beta2 / (1 + beta2)))),),
 )
@@ -413,6 +466,7 @@ CLAIMS = (
     update_bound_continuous,
     update_supremum,
     step_estimate,
+    unit_step,
     bound_ratio,
     growth_rate,
     growth_rate_continuous,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import sympy as sp
-from flint import acb, arb, ctx, fmpq, fmpz
+from flint import acb, arb, arb_mat, ctx, fmpq, fmpz
 
 from theory.errors import ClaimUsageError
 from theory.sampling import symbol_named
@@ -106,7 +106,9 @@ class Region:
     """A function of balls over boxes: its values, and whether it is certainly positive on a box."""
 
     def __init__(self, function: Callable[..., Any] | sp.Expr, keys: Sequence[Any]) -> None:
+        self.keys = list(keys)
         self.slopes: list[tuple[sp.Expr, Callable[..., Any]]] = []
+        self.curvatures: list[list[Callable[..., Any]]] = []
         if isinstance(function, sp.Expr):
             symbols = {s.name: s for s in function.free_symbols}
             self.function = ball_function(function, keys)
@@ -123,8 +125,11 @@ class Region:
     def holds(self, box: Box, strict: bool) -> bool:
         """Is the function certainly > 0 (or >= 0) on the whole box?"""
         balls = [low.union(high) for low, high in box]
-        if _positive(self.value(balls), strict):
+        whole = self.value(balls)
+        if _positive(whole, strict):
             return True
+        if not whole.is_finite():
+            return False  # perhaps a pole inside: derivatives then say nothing about the values
         try:
             slopes = [real(slope(*balls)) for _, slope in self.slopes]
         except ClaimUsageError:  # a derivative that ball arithmetic does not know
@@ -147,6 +152,19 @@ class Region:
         centre = [face if face is not ball else ball.mid() for face, ball in zip(faces, balls, strict=True)]
         spread = sum((slope * (ball - ball.mid()) for ball, slope in rest), arb(0))
         return _positive(self.value(centre) + spread, strict)
+
+    def convex_around(self, box: Box, point: Sequence[arb]) -> bool:
+        """Is the function certainly convex on the smallest box that contains `box` and the point?"""
+        if not self.curvatures:
+            keys, formulas = self.keys, [formula for formula, _ in self.slopes]
+            symbols = {s.name: s for s in set().union(*(f.free_symbols for f in formulas), set())}
+            rows = [[sp.diff(f, symbols.get(symbol_named(k), sp.Dummy())) for k in keys] for f in formulas]
+            self.curvatures = [[ball_function(entry, keys) for entry in row] for row in rows]
+        balls = [low.union(high).union(at) for (low, high), at in zip(box, point, strict=True)]
+        if not self.value(balls).is_finite():
+            return False
+        hessian = [[real(entry(*balls)) for entry in row] for row in self.curvatures]
+        return all(arb_mat([row[:k] for row in hessian[:k]]).det() > 0 for k in range(1, len(hessian) + 1))
 
 
 def _positive(value: arb, strict: bool) -> bool:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import sympy as sp
-from flint import acb, arb
+from flint import arb
 
 from theory.ballfunctions import Box, Region, ball_function, ends, real, working_precision
-from theory.certificate import Finding
 from theory.errors import ClaimUsageError
 from theory.sampling import symbol_named
+from theory.symbolics import vanish
 
 
 class Proof(NamedTuple):
@@ -26,35 +26,25 @@ class Proof(NamedTuple):
         return self.passed
 
 
-def prove(statement: Any, over: Mapping[Any, Any], precision: int, max_boxes: int, digits: int) -> Finding:
-    """Run a certified check (see `theory.certificate.certified`)."""
-    with working_precision(precision):
-        if callable(statement) and not isinstance(statement, sp.Basic):
-            statement = statement()
-        proofs = [_as_proof(s, over, precision, max_boxes, digits) for s in _listed(statement)]
-    if not proofs:
-        return Finding(False, None, "nothing was stated")
-    bad = next((p for p in proofs if not p.passed), None)
-    attained = [p.digits for p in proofs if p.digits is not None]
-    return Finding(
-        bad is None, min(attained) if attained else None, bad.detail if bad else "; ".join(p.detail for p in proofs)
-    )
-
-
 def certified_sign(
     function: Callable[..., arb] | sp.Expr, box: Mapping[Any, tuple[Any, Any]], sign: int = 1, *,
-    strict: bool = True, precision: int = 128, max_boxes: int = 20_000,
+    strict: bool = True, precision: int = 128, max_boxes: int = 20_000, touching: Mapping[Any, Any] | None = None,
 ) -> Proof:  # fmt: skip
     """Prove that sign * function > 0 (or >= 0) on the whole box, by splitting it until each part is decided.
 
     `function` is a sympy expression in the keys of `box`, or takes one arb per key, in order. Ends are exact numbers
     (integers, fractions, sympy rationals, floats as they are, or pi and the like). Expressions are bounded through
     their derivatives too, which needs far fewer boxes and decides a zero on the edge of the box if they are monotone.
+    At the point `touching` inside the box an expression may be zero (not strict): where value and gradient vanish
+    there by algebra, parts around it are decided by convexity.
     """
+    if not box or any(not (low < high) for low, high in map(ends, box.values())):
+        raise ClaimUsageError(f"A box needs lo < hi for every symbol, got {dict(box)}.")
     keys = list(box)
     with working_precision(precision):
         region = Region(function * sign if isinstance(function, sp.Expr) else lambda *x: sign * function(*x), keys)
         start = tuple(ends(box[key]) for key in keys)
+        point = _touching_point(function, keys, touching, strict) if touching is not None else None
         # The widest undecided box first: a wrong statement is then refuted early, from a coarse view.
         queue: list[tuple[float, int, Box]] = [(0.0, 0, start)]
         done = 0
@@ -64,7 +54,7 @@ def certified_sign(
                 return Proof(False, f"not decided after {max_boxes} boxes, for example near {where}")
             _, _, current = heapq.heappop(queue)
             done += 1
-            if region.holds(current, strict):
+            if region.holds(current, strict) or (point is not None and region.convex_around(current, point)):
                 continue
             middle = tuple(((low + high) / 2).mid() for low, high in current)
             for corner in (middle, tuple(low.mid() for low, _ in current), tuple(high.mid() for _, high in current)):
@@ -122,31 +112,73 @@ def certified_root(
         return low.union(high)
 
 
-def _as_proof(statement: Any, over: Mapping[Any, Any], precision: int, max_boxes: int, digits: int) -> Proof:
-    if isinstance(statement, Proof):
-        return statement
-    if isinstance(statement, sp.core.relational.Relational) and not isinstance(statement, sp.Equality | sp.Unequality):
-        box = {k: v for k, v in over.items() if symbol_named(k) in {s.name for s in statement.free_symbols}}
-        return certified_sign(
-            statement.gts - statement.lts, box, strict=isinstance(statement, sp.StrictLessThan | sp.StrictGreaterThan),
-            precision=precision, max_boxes=max_boxes,
-        )  # fmt: skip
-    if isinstance(statement, arb | acb):
-        size = statement.abs_upper()
-        attained = float(-(size.log() / arb(10).log()).mid()) if size > 0 else float(digits)
-        # A ball that is not a number contains everything.
-        near = bool(statement.is_finite() and statement.contains(0)) and attained >= digits
-        return Proof(near, f"residual enclosed within {size.str(3, radius=False)} of 0", round(attained, 1))
-    if isinstance(statement, bool):
-        return Proof(statement, "comparison of balls holds" if statement else "comparison of balls is not certain")
-    raise ClaimUsageError(
-        f"A certified check needs an inequality, a Proof or a comparison of balls; got {statement!r} "
-        "(an equation is proved symbolically, or to many digits with high_precision)."
-    )
+def certified_unique_root(
+    function: sp.Expr, unknown: sp.Symbol, bracket: tuple[Any, Any], over: Mapping[Any, Any] | None = None, *,
+    precision: int = 128, max_boxes: int = 20_000,
+) -> Proof:  # fmt: skip
+    """Prove that `function` has exactly one root in `unknown` inside the bracket, for every point of the box `over`.
+
+    Its signs at the ends are certain and opposite, and its derivative keeps one sign between them.
+    """
+    low, high = bracket
+    options: dict[str, Any] = {"precision": precision, "max_boxes": max_boxes}
+    left = _value_sign(function.subs(unknown, low), over or {}, options)
+    right = _value_sign(function.subs(unknown, high), over or {}, options)
+    if not left or left + right:
+        return Proof(False, f"the ends of the bracket of {unknown} have no certain, opposite signs")
+    slope = certified_sign(function.diff(unknown), {**(over or {}), unknown: bracket}, right, **options)
+    return Proof(slope.passed, f"opposite signs at the ends of {unknown}; slope {slope.detail}")
 
 
-def _listed(statement: Any) -> list[Any]:
-    return list(statement) if isinstance(statement, list | tuple) and not isinstance(statement, Proof) else [statement]
+def certified_definite(
+    matrix: sp.MatrixBase, box: Mapping[Any, tuple[Any, Any]], sign: int = 1, *,
+    precision: int = 128, max_boxes: int = 20_000,
+) -> Proof:  # fmt: skip
+    """Prove that all eigenvalues of a symmetric matrix have this sign on the whole box (Sylvester's criterion)."""
+    if matrix != matrix.T:
+        return Proof(False, "the matrix is not symmetric")
+    for size in range(1, matrix.rows + 1):
+        minor = (sign * matrix)[:size, :size].det()
+        if not minor.free_symbols:
+            if not minor.is_positive:
+                return Proof(False, f"the leading minor of size {size} is {minor}, not positive")
+            continue
+        found = certified_sign(minor, part_of(box, minor), precision=precision, max_boxes=max_boxes)
+        if not found:
+            return Proof(False, f"the leading minor of size {size}: {found.detail}")
+    return Proof(True, f"all {matrix.rows} leading minors are positive")
+
+
+def _value_sign(value: sp.Expr, over: Mapping[Any, Any], options: dict[str, Any]) -> int:
+    """1 or -1 where the value certainly has that sign on the whole box, else 0."""
+    if not value.free_symbols:
+        with working_precision(options["precision"]):
+            ball = real(ball_function(value, [])())
+        return 1 if ball > 0 else -1 if ball < 0 else 0
+    part = part_of(over, value)
+    return next((sign for sign in (1, -1) if certified_sign(value, part, sign, **options)), 0)
+
+
+def part_of(box: Mapping[Any, Any], formula: sp.Basic) -> dict[Any, Any]:
+    """The ranges of the symbols that a formula has."""
+    names = {s.name for s in formula.free_symbols}
+    return {key: bounds for key, bounds in box.items() if symbol_named(key) in names}
+
+
+def _touching_point(function: Any, keys: list[Any], touching: Mapping[Any, Any], strict: bool) -> list[arb]:
+    """The point as balls, once value and gradient are known to vanish there."""
+    if strict or not isinstance(function, sp.Expr):
+        raise ClaimUsageError("touching= is for expressions and inequalities that are not strict (>=, <=).")
+    symbols = {s.name: s for s in function.free_symbols}
+    at = {symbol_named(key): sp.sympify(value) for key, value in touching.items()}
+    if set(at) != {symbol_named(key) for key in keys}:
+        raise ClaimUsageError(f"touching= needs one number for each of {', '.join(map(symbol_named, keys))}.")
+    place = {symbols[name]: value for name, value in at.items()}
+    zeros = [function.subs(place), *(function.diff(symbol).subs(place) for symbol in place)]
+    checked = vanish(zeros)
+    if not checked.passed:
+        raise ClaimUsageError(f"touching=: value and gradient must vanish at {at}: {checked.detail}.")
+    return [ends((at[symbol_named(key)],) * 2)[0] for key in keys]
 
 
 def _place(keys: list[Any], box: tuple[tuple[arb, arb], ...]) -> str:

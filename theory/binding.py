@@ -17,8 +17,12 @@ AXIS = "_axis"
 
 @dataclasses.dataclass(frozen=True)
 class Binding:
-    """Values of symbols as DataArrays that broadcast by dim, with what is needed to undo the labelling."""
+    """Values of symbols as DataArrays that broadcast by dim, with what is needed to undo the labelling.
 
+    `given` holds what was given, with labels, before symbols were computed from it.
+    """
+
+    given: dict[str, xr.DataArray]
     arrays: dict[str, xr.DataArray]
     inside: xr.DataArray
     own_dims: tuple[str, ...]
@@ -80,7 +84,7 @@ def bind(
     own = tuple(dict.fromkeys(d for name in arrays for d in vocabulary[name].dims))
     scalar = not labelled and all(np.ndim(v) == 0 and not isinstance(v, np.ndarray) for v in values.values())
     scalar = scalar or (shape == () and not any(d in a.dims for a in arrays.values() for d in own))
-    return Binding(arrays, inside, own, shape, scalar)
+    return Binding(given, arrays, inside, own, shape, scalar)
 
 
 def accepted_by(vocabulary: Vocabulary, name: str) -> list[str]:

@@ -18,7 +18,10 @@ A file of claims begins with its vocabulary and ends with the tuple CLAIMS:
 ...     assumptions=(Assumption("the slow point is a ghost, not a distant one", r < 0.1),),
 ...     validity={"distance": r},
 ...     source=Source.own("integrate dx/(r + x^2) from 0 to infinity"),
-...     derivation=(Step("x(t) solves dx/dt = r + x^2", symbolic(lambda: x.diff(t), lambda: r + x**2)),),
+...     derivation=(
+...         Step("x(t) solves dx/dt = r + x^2", symbolic(lambda: x.diff(t), lambda: r + x**2)),
+...         Step("it diverges at that time", symbolic(lambda law: (1 / x).subs(t, law))),
+...     ),
 ... )
 >>> CLAIMS = (blow_up,)
 >>> round(blow_up.predict(r=0.01), 6)
@@ -67,8 +70,9 @@ class Claim:
     `vocabulary`; `predicts` names the observable or parameter that it gives. `kind` is one of KINDS; an asymptotic law
     states its `small_parameter` and the `order` of its error in it, a law with free constants lists those symbols in
     `free` (their values are given to `predict` like any other). `assumptions` mark points, `validity` holds at most
-    three dimensionless coordinates along which the law should degrade. `derivation` is checked by `theory.verify`.
-    `corrects` names the printed claim that this one replaces; `notation` translates to the source's letters.
+    three dimensionless coordinates along which the law should degrade. `derivation` is checked by `theory.verify`; a
+    claim that has none on purpose (a printed statement, a rival guess) says why in `underived`.
+    `corrects` names the printed claims that this one replaces; `notation` translates to the source's letters.
     `origin` is the file of the declaration, from which other processes can load the claim.
     """
 
@@ -82,7 +86,8 @@ class Claim:
     assumptions: tuple[Assumption, ...] = ()
     validity: Mapping[str, sp.Expr] = dataclasses.field(default_factory=dict)
     derivation: tuple[Step, ...] = ()
-    corrects: Correction | None = None
+    underived: str = ""
+    corrects: Correction | tuple[Correction, ...] | None = None
     notation: str = ""
     small_parameter: sp.Expr | None = None
     order: sp.Expr | int | None = None
@@ -93,6 +98,11 @@ class Claim:
         object.__setattr__(self, "statement", as_statement(self.statement))
         object.__setattr__(self, "validity", {k: sp.sympify(v) for k, v in self.validity.items()})
         self._check_declaration()
+
+    @property
+    def corrections(self) -> tuple[Correction, ...]:
+        """`corrects` as a tuple."""
+        return (self.corrects,) if isinstance(self.corrects, Correction) else tuple(self.corrects or ())
 
     @property
     def symbols(self) -> tuple[sp.Symbol, ...]:
@@ -210,12 +220,14 @@ class Claim:
             "validity": len(self.validity) <= 3,
             "order": (self.kind == "asymptotic") == (self.order is not None and self.small_parameter is not None),
             "free": (self.kind == "law with free constants") == bool(self.free),
+            "underived": not (self.derivation and self.underived),
         }
         allowed = {
             "id": "an id like ghost.critical_learning_rate (lower case, dots between parts)",
             "kind": f"one of: {', '.join(KINDS)}",
             "validity": "at most three coordinates",
             "order": "small_parameter and order where, and only where, the kind is asymptotic",
+            "underived": "a reason only where there is no derivation",
             "free": "free=(symbols,) where, and only where, the kind is law with free constants",
         }
         for field, fine in problems.items():

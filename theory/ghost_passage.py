@@ -17,7 +17,7 @@ from sympy import (
     tan,
 )
 
-from theory.claim import Assumption, Claim, Quantity, Source, Step, symbolic
+from theory.claim import Assumption, Claim, Correction, Quantity, Source, Step, symbolic
 from theory.ghost_vocabulary import (
     V,
     dt,
@@ -40,6 +40,11 @@ passage_time = Claim(
     kind="closed form",
     validity={"distance": sqrt(r) / threshold},
     source=Source(PAPER, "solution of dx/dt = r + x^2"),
+    corrects=Correction(
+        "ghost.blow_up_time",
+        classed="assumption fails",
+        note="the same solution at a finite threshold, which is reached 1/threshold before the blow-up",
+    ),
     derivation=(
         Step(
             "dt = dx/(r + x^2)",
@@ -64,7 +69,12 @@ blow_up_time = Claim(
     predicts=Quantity("activation_time", unit="time"),
     kind="closed form",
     validity={"distance": sqrt(r) / threshold},
-    source=Source(PAPER, "half of the passage time pi/sqrt(r)"),
+    source=Source(
+        PAPER,
+        "half of the passage time pi/sqrt(r)",
+        printed=r"t^* = \frac{\pi}{2\sqrt{r}}",
+        assuming="a threshold at infinity",
+    ),
     derivation=(
         Step(
             "the integral of dx/(r + x^2) from 0 to infinity",

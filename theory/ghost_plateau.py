@@ -57,7 +57,12 @@ learning_step_continuous = Claim(
     kind="closed form",
     assumptions=(*SHARP, ABOVE),
     validity={"relative_rate": KAPPA, "distance": 1 / (threshold * T)},
-    source=Source(PAPER, "time to learn in the gradient flow"),
+    source=Source(
+        PAPER,
+        "time to learn in the gradient flow",
+        printed=r"n = \frac{8\,(r_0^{5/2} - r^{*\,5/2})}{5 \pi \alpha}",
+        assuming="gradient flow: steps without size",
+    ),
     derivation=(
         Step(
             "r^(5/2) falls by 5 pi learning_rate/8 a step: dr/dn = -learning_rate pi/(4 r^(3/2))",
@@ -112,7 +117,12 @@ plateau_loss_continuous = Claim(
     kind="closed form",
     assumptions=(*SHARP, ABOVE, MANY, STILL_ABOVE),
     validity={"relative_rate": KAPPA, "distance": 1 / (threshold * T)},
-    source=Source(PAPER, "loss curve before learning"),
+    source=Source(
+        PAPER,
+        "loss curve before learning",
+        printed=r"L(n) = T - \frac{\pi}{2} \left(r_0^{5/2} - \tfrac{5\pi}{8} \alpha n\right)^{-1/5}",
+        assuming="gradient flow: steps without size",
+    ),
     derivation=(
         Step(
             "L = T - pi/(2 sqrt(r)) with r^(5/2) = r0^(5/2) - 5 pi learning_rate n/8",

@@ -35,7 +35,15 @@ sharp_slope = Claim(
     kind="closed form",
     assumptions=(*SHARP, ALIVE),
     validity={"distance": 1 / (threshold * T), "softness": SILENT},
-    source=Source(PAPER, "gradient of the loss; it vanishes below r*/4, the no-learning zone"),
+    source=Source(
+        PAPER,
+        "gradient of the loss; it vanishes below r*/4, the no-learning zone",
+        printed=(
+            r"\frac{dL}{dr} = +\frac{\pi}{4 r^{3/2}} \;(r > r^*), \qquad "
+            r"\frac{dL}{dr} = -\frac{\pi}{4 r^{3/2}} \;(r^*/4 < r < r^*)"
+        ),
+        assuming="a sharp output: confidence and threshold to infinity, so that the output at rest is 0",
+    ),
     notation="r* = pi^2/(4 T^2), where the loss |T - pi/(2 sqrt(r))| vanishes",
     derivation=(
         Step("above r* the output is on too early, L = T - t*", symbolic(lambda: (T - BLOW_UP).diff(r), lambda: SLOPE)),

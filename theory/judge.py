@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 DIGITS = 40
 TIE = mpmath.mpf(10) ** -30
+MANY_DIGITS = 500
+"""Digits for confirming a tie: a term such as exp(-500) is nothing to 40 digits, and yet a term."""
 SIGNATURE_POINTS, TIE_POINTS = 2, 10
 SIMPLIFY_SECONDS = 2.0
 """Budget per claim for confirming ties by algebra."""
@@ -28,7 +30,9 @@ KINKED = (sp.Piecewise, sp.Abs, sp.Max, sp.Min, sp.sign, sp.Heaviside, sp.floor,
 class Judge:
     """Tells equal, duplicate and new mutants apart, by 40-digit values at random points of the domain."""
 
-    def __init__(self, family: Family, points: list[tuple[sp.Rational, ...]]) -> None:
+    def __init__(
+        self, family: Family, points: list[tuple[sp.Rational, ...]], corners: list[tuple[sp.Rational, ...]]
+    ) -> None:
         self.family = family
         self.smooth = not any(f.has(*KINKED) for f in family.statement.formulas())
         self.neutral = {s: mpmath.mpf(int(v)) for s, v in family.neutral.items()}
@@ -36,6 +40,7 @@ class Judge:
         self.seconds = SIMPLIFY_SECONDS
         self.columns = [np.array([float(p[k]) for p in points]) for k in range(len(family.symbols))]
         self.plain = family.statement.values(family.symbols, self.columns)
+        self.drawn = [*points[: SIGNATURE_POINTS + TIE_POINTS], *corners]
         self.points: list[tuple[Any, ...]] = []
         with mpmath.workdps(DIGITS):
             for point in points[: SIGNATURE_POINTS + TIE_POINTS]:
@@ -47,12 +52,14 @@ class Judge:
     def judge(self, mutant: Mutant) -> str:
         """ "equal", "duplicate" or "new"."""
         with mpmath.workdps(DIGITS):
-            first = [self._measure(mutant, p) for p in self.points[:SIGNATURE_POINTS]]
+            # Mutants of different branches of a law with kinks may tie at a few points.
+            seen = self.points[: SIGNATURE_POINTS if self.smooth else None]
+            first = [self._measure(mutant, p) for p in seen]
             tied = bool(first) and all(abs(deviation) < TIE for deviation, _ in first if mpmath.isfinite(deviation))
             tied = tied and all(mpmath.isfinite(deviation) for deviation, _ in first)
             if tied:
-                rest = (self._measure(mutant, p)[0] for p in self.points[SIGNATURE_POINTS:])
-                same = all(abs(deviation) < TIE for deviation in rest)
+                rest = (self._measure(mutant, p)[0] for p in self.points[len(seen) :])
+                same = all(abs(deviation) < TIE for deviation in rest) and self._same_to_many_digits(mutant)
                 return "equal" if same and (self.smooth or self._confirmed(mutant)) else "new"
             if mutant.kind == "threshold" or not all(mpmath.isfinite(d) for d, _ in first):
                 return "new"
@@ -98,6 +105,26 @@ class Judge:
             return mpmath.nan, "nan"
         deviation = abs(value - claimed) / (abs(claimed) or 1) + abs(off)
         return deviation, f"{mpmath.nstr(value, 25)} {mpmath.nstr(off, 25)}"
+
+    def _same_to_many_digits(self, mutant: Mutant) -> bool:
+        """Whether a formula and its mutant coincide to hundreds of digits, also near the ends of the domain."""
+        fitted, symbols = self.family.fitted, self.family.symbols
+        if not isinstance(fitted, Formula):
+            return True
+        settings = self.family.neutral | mutant.settings
+        function = precise(fitted.expression, (*symbols, *settings))
+        with mpmath.workdps(MANY_DIGITS):
+            neutral = [mpmath.mpf(v.p) / v.q for v in self.family.neutral.values()]
+            changed = [mpmath.mpf(v.p) / v.q for v in settings.values()]
+            for point in self.drawn:
+                plain = [mpmath.mpf(v.p) / v.q for v in point]
+                moved = [plain[symbols.index(mutant.exchange.get(s, s))] for s in symbols]
+                one = _attempt(lambda: function(*plain, *neutral))
+                two = _attempt(lambda: function(*moved, *changed))
+                known = one is not None and mpmath.isfinite(one)
+                if known and (two is None or not abs(two - one) <= abs(one) * mpmath.mpf(10) ** (20 - MANY_DIGITS)):
+                    return False
+        return True
 
     def _confirmed(self, mutant: Mutant) -> bool:
         """Confirm a tie of laws with kinks, where a few random points may have missed the difference.

@@ -8,6 +8,9 @@ import threading
 import time
 from collections.abc import Iterator
 
+REPEAT = 0.25
+"""Seconds between further attempts to interrupt."""
+
 
 class OutOfTime(BaseException):
     """The block ran past its limit. Not an Exception: libraries that swallow those must not swallow this."""
@@ -15,24 +18,36 @@ class OutOfTime(BaseException):
 
 @contextlib.contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise `OutOfTime` in the block after `seconds`. Only the main thread can be interrupted; elsewhere no limit."""
+    """Raise `OutOfTime` in the block after `seconds`, again and again until the block is left.
+
+    Once is not enough: python drops an exception that is raised while it collects garbage or finalises an object,
+    and a library may swallow it. Only the main thread can be interrupted; elsewhere there is no limit.
+    """
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
         return
 
+    inside = True
+
     def stop(signum: int, frame: object) -> None:
-        raise OutOfTime
+        if inside:
+            raise OutOfTime
 
     before = signal.signal(signal.SIGALRM, stop)
     start = time.monotonic()
-    outer, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
+    outer, again = signal.setitimer(signal.ITIMER_REAL, seconds, REPEAT)
+    if outer and outer < seconds:  # an enclosing limit that is due sooner counts here as well
+        signal.setitimer(signal.ITIMER_REAL, outer, REPEAT)
     try:
-        yield
+        try:
+            yield
+        finally:
+            inside = False
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
         if outer:  # an enclosing limit goes on, or fires at once if it has passed meanwhile
-            signal.setitimer(signal.ITIMER_REAL, max(outer - (time.monotonic() - start), 1e-3))
+            signal.setitimer(signal.ITIMER_REAL, max(outer - (time.monotonic() - start), 1e-3), again)
 
 
 def can_limit() -> bool:

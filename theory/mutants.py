@@ -1,8 +1,8 @@
 """Wrong versions of a claim, one change each, made from its sympy tree.
 
-Coefficients (numeric bases such as the pi of pi^4 included) +-3 %, +-10 %, doubled, halved; numeric exponents +-0.1
-and +-1/2; signs flipped; terms dropped; symbols of equal unit swapped; thresholds of piecewise laws shifted. A data set
-that supports the claim should contradict them.
+Coefficients (numeric bases such as the pi of pi^4 included) +-3 %, +-10 %, doubled, halved; exponents +-0.1 and +-1/2;
+signs flipped; terms dropped; symbols of equal unit swapped; thresholds of piecewise laws shifted; symbols that follow
+from other inputs scaled wherever they occur. A data set that supports the claim should contradict them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ import sympy as sp
 
 from theory.compiled import numeric
 from theory.judge import Judge
-from theory.knobs import Knob, Knobs
+from theory.knobs import Knobs
 from theory.statement import Statement
 
 if TYPE_CHECKING:
@@ -29,12 +30,17 @@ CANDIDATES = 120
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Mutant:
-    """One wrong version. `site` names the place (all changes of one coefficient share it)."""
+    """One wrong version.
+
+    `site` names the place (all changes of one coefficient share it). `change` is the relative change of a coefficient
+    (-1: dropped, -2: sign flipped), the change of an exponent, or NaN where there is no such number.
+    """
 
     id: str
     description: str
     kind: str
     site: str
+    change: float
     family: Family = dataclasses.field(repr=False)
     settings: dict[sp.Symbol, sp.Rational] = dataclasses.field(repr=False)
     exchange: dict[sp.Symbol, sp.Symbol] = dataclasses.field(repr=False)
@@ -80,12 +86,14 @@ def mutate(claim: Claim) -> Mutation:
     knobs = Knobs()
     statement: Statement = claim.statement
     fitted = statement.map(knobs.fit)
+    computed = {s: knobs.scale(s) for s in claim.symbols if claim.vocabulary[s.name].derived is not None}
+    fitted = fitted.map(lambda e: e.xreplace(computed))
     neutral: dict[sp.Symbol, sp.Rational] = {k.symbol: sp.Integer(k.neutral) for k in knobs.found}
     family = Family(statement, fitted, claim.symbols, neutral)
-    judge = Judge(family, sample_points(claim, CANDIDATES, CANDIDATES))
+    judge = Judge(family, sample_points(claim, CANDIDATES, CANDIDATES), corner_points(claim))
     different: list[Mutant] = []
     equal: list[Mutant] = []
-    for mutant in _numbered([*_from_knobs(family, knobs.found), *_swaps(family, claim)]):
+    for mutant in _numbered([*_from_knobs(family, knobs), *_swaps(family, claim)]):
         verdict = judge.judge(mutant)
         if verdict != "duplicate":
             (equal if verdict == "equal" else different).append(mutant)
@@ -109,16 +117,22 @@ def sample_points(claim: Claim, candidates: int, wanted: int) -> list[tuple[sp.R
     return [drawn[k][: len(symbols)] for k in order[:wanted]]
 
 
-def _from_knobs(family: Family, knobs: list[Knob]) -> list[Mutant]:
+def corner_points(claim: Claim, wanted: int = 12) -> list[tuple[sp.Rational, ...]]:
+    """Exact points far from the typical ones, near the ends of the symbols' domains, where rare differences show."""
+    rng = np.random.default_rng(20_250_102)
+    entries = [claim.vocabulary[s.name] for s in claim.symbols]
+    return [tuple(entry.extreme(rng) for entry in entries) for _ in range(wanted if entries else 0)]
+
+
+def _from_knobs(family: Family, knobs: Knobs) -> list[Mutant]:
     found = []
-    for knob in knobs:
-        for value, ending, words in knob.changes:
-            if ":" in ending:  # the change names itself: sign and drop
-                kind, name, text = ending.split(":")[0], ending, words
+    for knob, place in zip(knobs.found, knobs.places(), strict=True):
+        for change in knob.changes:
+            if change.kind:  # sign and drop name themselves
+                kind, name, text = change.kind, change.ending, change.words
             else:
-                kind, name, text = knob.kind, f"{knob.kind}:{knob.label}{ending}", f"{knob.kind} {knob.label}{words}"
-            site = f"{knob.kind} {knob.label}"
-            found.append(Mutant(name, text, kind, site, family, {knob.symbol: value}, {}))
+                kind, name, text = knob.kind, f"{knob.kind}:{knob.label}{change.ending}", f"{place}{change.words}"
+            found.append(Mutant(name, text, kind, place, change.amount, family, {knob.symbol: change.value}, {}))
     return found
 
 
@@ -128,7 +142,7 @@ def _swaps(family: Family, claim: Claim) -> list[Mutant]:
         first, second = claim.vocabulary[one.name], claim.vocabulary[two.name]
         if (first.unit, first.dims) == (second.unit, second.dims):
             name = f"swap:{one}<->{two}"
-            found.append(Mutant(name, f"{one} and {two} swapped", "swap", name, family, {}, {one: two, two: one}))
+            found.append(Mutant(name, f"{one} and {two} swapped", "swap", name, math.nan, family, {}, {one: two, two: one}))
     return found
 
 
@@ -138,9 +152,5 @@ def _numbered(mutants: list[Mutant]) -> list[Mutant]:
     unique = []
     for mutant in mutants:
         seen[mutant.id] = count = seen.get(mutant.id, 0) + 1
-        if count > 1:
-            words = f"{mutant.description} (occurrence {count})"
-            site = f"{mutant.site}#{count}"
-            mutant = dataclasses.replace(mutant, id=f"{mutant.id}#{count}", description=words, site=site)
-        unique.append(mutant)
+        unique.append(mutant if count == 1 else dataclasses.replace(mutant, id=f"{mutant.id}#{count}"))
     return unique

@@ -17,10 +17,16 @@ SYSTEMS = {"ghost": "Dinc2025", "sim": "Yang2025", "adam": "Gould2024"}
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Bibliography key and place ("Eq. 7", "Thm 2"), or an own derivation (key None)."""
+    """Bibliography key and place ("Eq. 7", "Thm 2"), or an own derivation (key None).
+
+    `printed` is the statement in the source's own letters (LaTeX, without dollar signs), `assuming` what the source
+    states it for: both matter where the statement is found not to hold.
+    """
 
     key: str | None
     place: str
+    printed: str = ""
+    assuming: str = ""
 
     def __post_init__(self) -> None:
         if self.key is not None:

@@ -122,7 +122,6 @@ def cited(claim: Claim | str) -> tuple[str, ...]:
     """Bibliography keys of `citation`."""
     claim = get_claim(claim) if isinstance(claim, str) else claim
     keys = [claim.source.key]
-    if claim.corrects is not None and claim.corrects.claim in CLAIMS:
-        keys.append(get_claim(claim.corrects.claim).source.key)
+    keys += [get_claim(c.claim).source.key for c in claim.corrections if c.claim in CLAIMS]
     keys.append(references.SYSTEMS.get(claim.id.partition(".")[0]))
     return tuple(key for key in dict.fromkeys(keys) if key is not None)

@@ -12,7 +12,7 @@ import sympy as sp
 
 from theory.certificate import Finding
 from theory.errors import ClaimUsageError
-from theory.sampling import random_point, symbol_named
+from theory.sampling import corner_points, random_point, symbol_named
 
 GUARD_DIGITS = 15
 
@@ -22,15 +22,15 @@ def agree(
     *, digits: int | None = None, tolerance: float | None = None,
 ) -> Finding:  # fmt: skip
     """Compare at `samples` points; the worst one decides. Exactly one of `digits` and `tolerance` is given."""
-    if samples < 1:
-        raise ClaimUsageError("A sampled check needs at least one sample.")
     sides = [_Side(left, over), _Side(right, over)]
     lone = not sides[1].callable and sides[1].value == 0
-    over = sides[0].complete(sides[1].complete(over))
-    count = samples if over else 1
+    _complete(sides, over)
+    corners = corner_points(over) if over else []
+    count = len(corners) + samples if over else 1
     worst, at = None, {}
     for index in range(count):
-        point = random_point(over, seed=seed * 100_003 + index)
+        inner = index - len(corners)
+        point = corners[index] if inner < 0 else random_point(over, seed=seed * 100_003 + inner)
         error = _precise_error(sides, point, digits, lone) if digits else _float_error(sides, point, lone)
         if worst is None or not error <= worst:
             worst, at = error, point
@@ -45,12 +45,21 @@ def agree(
     if digits:
         return Finding(attained >= digits, round(attained, 1), f"{attained:.1f} digits at {points}{where}")
     assert tolerance is not None
-    assert tolerance is not None
     passed = bool(worst <= tolerance)
     kind = "absolute" if lone else "relative"
     detail = f"{kind} error {float(worst):.2g}, tolerance {tolerance:g}, {points}{where}"
     # An absolute error says nothing about digits.
     return Finding(passed, None if lone else round(attained, 1), detail)
+
+
+def _complete(sides: list[_Side], over: Mapping[Any, Any]) -> None:
+    """Refuse names without a range (a default would hide which domain was sampled) and ranges that nothing uses."""
+    known = {symbol_named(k) for k in over}
+    used = sides[0].uses() | sides[1].uses()
+    for name in sorted(used - known):
+        raise ClaimUsageError(f"over= gives no range for {name}; add over={{{name}: (lo, hi)}}.")
+    for name in sorted(known - used):
+        raise ClaimUsageError(f"over= gives a range for {name}, but neither side depends on it; remove it.")
 
 
 def _precise_error(sides: list[_Side], point: Mapping[Any, Any], digits: int, lone: bool) -> Any:
@@ -112,13 +121,11 @@ class _Side:
         if self.function is None:
             self.value = _as_formula(self.value)
 
-    def complete(self, over: Mapping[Any, Any]) -> Mapping[Any, Any]:
-        """Refuse free symbols without a range (a silent default would hide which domain was sampled)."""
-        known = {symbol_named(k) for k in over}
-        for symbol in getattr(self.value, "free_symbols", ()) if self.function is None else ():
-            if symbol.name not in known:
-                raise ClaimUsageError(f"over= gives no range for {symbol}; add over={{{symbol}: (lo, hi)}}.")
-        return over
+    def uses(self) -> set[str]:
+        """Names of the sampled numbers on which the side depends."""
+        if self.function is not None:
+            return set(self.names)
+        return {symbol.name for symbol in getattr(self.value, "free_symbols", ())}
 
     def precise(self, point: Mapping[Any, Any]) -> list[Any]:
         """mpmath values at the precision in force."""
@@ -146,10 +153,15 @@ class _Side:
         return numeric(self.value, symbols)(*(named[s.name] for s in symbols))
 
     def largest_term(self, point: Mapping[Any, Any]) -> Any:
-        """The scale against which a lone residual is small: its largest term (1 where it has none)."""
-        if self.function is not None or not isinstance(self.value, sp.Add):
+        """The scale against which a lone residual is small: its largest term once multiplied out.
+
+        A product that has no terms is its own scale, so that it is small only where it is zero. Functions of the
+        sampled numbers have the scale 1.
+        """
+        if self.function is not None or not isinstance(self.value, sp.Expr):
             return mpmath.mpf(1)
-        terms = [_Side(term, {}) for term in self.value.args]
+        value = self.value if isinstance(self.value, sp.Add) else sp.expand(self.value)
+        terms = [_Side(term, {}) for term in sp.Add.make_args(value)]
         return max(abs(term.precise(point)[0]) for term in terms)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,21 @@ def random_point(ranges: Mapping[Any, Any], seed: int) -> dict[Any, sp.Rational]
     """
     rng = np.random.default_rng([seed, len(ranges)])
     return {key: _draw(key, bounds, rng) for key, bounds in ranges.items()}
+
+
+def corner_points(ranges: Mapping[Any, Any], most: int = 16) -> list[dict[Any, sp.Rational]]:
+    """The corners of the box, where laws tend to break first; of more than `most` only the two extreme ones."""
+    ends = {key: _exact_ends(key, bounds) for key, bounds in ranges.items()}
+    if 2 ** len(ends) <= most:
+        return [dict(zip(ends, corner, strict=True)) for corner in itertools.product(*ends.values())]
+    return [{key: pair[side] for key, pair in ends.items()} for side in (0, 1)]
+
+
+def _exact_ends(key: Any, bounds: Any) -> tuple[sp.Rational, sp.Rational]:
+    low, high = _ends(key, bounds)
+    if getattr(key, "is_integer", None) is True:
+        return sp.Integer(int(np.ceil(low))), sp.Integer(int(np.floor(high)))
+    return sp.Rational(low), sp.Rational(high)
 
 
 def _draw(key: Any, bounds: Any, rng: np.random.Generator) -> sp.Rational:

@@ -5,7 +5,7 @@ Setting and notation: theory/sim.py.
 
 from __future__ import annotations
 
-from sympy import Abs, Expr, Matrix, diag, exp, eye, log, sqrt, symbols
+from sympy import Abs, Expr, Matrix, Piecewise, Rational, diag, exp, eye, log, sqrt, symbols
 
 from theory.claim import Assumption, Claim, Correction, Quantity, Source, Step, high_precision, symbolic
 from theory.sim_vocabulary import (
@@ -35,6 +35,30 @@ PAPER = "Yang2025"
 ONE_LAYER = target + (w_0 - target) * exp(-a_column * t)
 ONE_LAYER_STEPS = target + (w_0 - target) * (1 - lr * a_column) ** step
 
+one_layer_printed = Claim(
+    id="sim.one_layer_printed",
+    title="Gradient flow of one linear layer, as printed for any probe",
+    statement=Piecewise((target * (1 - exp(-a_column * t)) + w_0 * exp(-a_column * t), a_column > 0), (0, True)),
+    vocabulary=V,
+    predicts=Quantity("W"),
+    kind="closed form",
+    source=Source(
+        PAPER,
+        "Theorem 4.1, Eq. (4.2)",
+        printed=(
+            r"f(W(t); z)_k = \mathbf{1}_{\{k \le s\}} (1 - e^{-a_k t}) z_k + \sum_{i=1}^{s} e^{-a_i t} w_{k,i}(0) z_i"
+        ),
+        assuming="any probe z in R^d",
+    ),
+    notation="the coefficient of z_i: columns i > s, which the sum leaves out, would be 0",
+    derivation=(
+        Step(
+            "for columns with data it is the solution of dw/dt = a (target - w)",
+            symbolic(lambda: target * (1 - exp(-a_column * t)) + w_0 * exp(-a_column * t) - ONE_LAYER),
+        ),
+    ),
+)
+
 one_layer = Claim(
     id="sim.one_layer",
     title="Gradient flow of one linear layer",
@@ -42,7 +66,13 @@ one_layer = Claim(
     vocabulary=V,
     predicts=Quantity("W"),
     kind="closed form",
-    source=Source(PAPER, "Sec. 4.1"),
+    source=Source.own("the matrix solution; for probes along the concepts it is Eq. (4.2) of the paper"),
+    corrects=Correction(
+        "sim.one_layer_printed",
+        "misprint",
+        "the sum over i runs to d: columns without data (a_i = 0) keep their start. For probes along the concepts, "
+        "which are those that the paper uses, both forms are the same",
+    ),
     notation="entrywise W(t) = 1 + (W(0) - 1) e^(-A t); a column without data never moves",
     derivation=(
         Step(
@@ -140,12 +170,49 @@ tied_step_printed = Claim(
     vocabulary=V,
     predicts=Quantity("increment of w_12", unit="1/step"),
     kind="identity",
-    source=Source(PAPER, "Sec. 4.2, growth minus suppression minus noise"),
+    source=Source(
+        PAPER,
+        "Sec. 4.2, Eq. (4.3), growth minus suppression minus noise",
+        printed=(
+            r"\dot w_{ij} = \underbrace{w_{ij}(a_i + a_j)}_{G_{ij}} - \underbrace{\tfrac12 w_{ij}"
+            r"\left[w_{ii}(3a_i + a_j) + \mathbf{1}_{\{i \ne j\}} w_{jj}(3a_j + a_i)\right]}_{S_{ij}} "
+            r"- \underbrace{\tfrac12 \sum_{k \notin \{i,j\}} w_{ki}w_{kj}(a_i + a_j + 2a_k)}_{N_{ij}}"
+        ),
+    ),
     notation="G - S - N with i = 1, j = 2; the noise term needs a third concept",
     derivation=(
         Step(
             "the printed field is half of the gradient flow of L",
             symbolic(lambda: FIELD_12 / 2 - _printed_12()),
+        ),
+    ),
+)
+
+tied_recurrence = Claim(
+    id="sim.tied_recurrence",
+    title="One step of the tied network by the printed recurrence on W",
+    statement=lr * FIELD_12,
+    vocabulary=V,
+    predicts=Quantity("increment of w_12", unit="1/step"),
+    kind="identity",
+    assumptions=(
+        Assumption(
+            "the paper's step size, with the largest second moment: eta <= 1/(9 K gamma alpha), K = 20",
+            2 * lr * a_1 <= Rational(1, 180),
+            "eta = 2 learning_rate, since the printed field is half of the gradient flow",
+        ),
+    ),
+    source=Source(
+        PAPER,
+        "Appendix D, Eqs. (D.1)-(D.2)",
+        printed=r"\frac{W(t+1) - W(t)}{\eta} = WA + AW - \tfrac12\left(AW^2 + W^2A + 2WAW\right)",
+        assuming=r"$\eta \le 1/(9 K \gamma \alpha)$ with $K \ge 20$ and $\gamma \alpha \ge \max_k a_k$",
+    ),
+    notation="eta = 2 learning_rate: the convention of the field is not counted against the recurrence",
+    derivation=(
+        Step(
+            "eta times the printed field is learning_rate F",
+            symbolic(lambda: 2 * lr * _printed_12() - lr * FIELD_12),
         ),
     ),
 )
@@ -158,10 +225,18 @@ tied_step = Claim(
     predicts=Quantity("increment of w_12", unit="1/step"),
     kind="identity",
     source=Source.own("W <- W + lr F + lr^2 M W M, M = A (W - 1) + (W - 1) A, exact for descent on U"),
-    corrects=Correction(
-        "sim.tied_step_printed",
-        "convention",
-        "the printed field is F/2: time 2 t; the term of order lr^2 is missing",
+    corrects=(
+        Correction(
+            "sim.tied_step_printed",
+            "convention",
+            "the printed field is F/2: the orbits are the same, run through in the time 2 t",
+        ),
+        Correction(
+            "sim.tied_recurrence",
+            "assumption fails",
+            "descent on U is no recurrence of first order in the step: it adds learning_rate^2 M W M, without which W "
+            "can lose its positivity",
+        ),
     ),
     derivation=(
         Step("descent on U moves W by lr F + lr^2 M W M", symbolic(_descent_on_u)),
@@ -298,10 +373,12 @@ off_diagonal_peak_height = Claim(
 )
 
 CLAIMS = (
+    one_layer_printed,
     one_layer,
     one_layer_discrete,
     one_layer_critical_learning_rate,
     tied_step_printed,
+    tied_recurrence,
     tied_step,
     diagonal_logistic,
     early_growth,

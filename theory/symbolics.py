@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import sympy as sp
+from sympy.logic.boolalg import Boolean
 
 from theory.certificate import Finding
 from theory.sampling import random_point
 
 REFUTE_DIGITS = 30
+SEQUENCES = list | tuple | sp.Tuple
 
 
 def _is_radical(e: sp.Basic) -> bool:
@@ -49,33 +51,53 @@ def vanish(left: Any, right: Any = 0) -> Finding:
 
 
 def residuals(left: Any, right: Any = 0) -> Iterator[sp.Expr]:
-    """Scalar differences of two sides (functions are called, matrices and sequences are taken entry by entry)."""
+    """Scalar differences of two sides (functions are called, matrices and sequences are taken entry by entry).
+
+    Raises ValueError where the sides do not fit together: shapes, lengths, or a truth value against a number.
+    """
     left, right = (side() if callable(side) and not isinstance(side, sp.Basic) else side for side in (left, right))
-    if isinstance(left, sp.Equality):
-        left, right = left.lhs, left.rhs
     if isinstance(left, sp.MatrixBase) or isinstance(right, sp.MatrixBase):
         shape = left.shape if isinstance(left, sp.MatrixBase) else right.shape
-        left, right = (s if isinstance(s, sp.MatrixBase) else sp.zeros(*shape) for s in (left, right))
+        left, right = (_as_matrix(side, shape) for side in (left, right))
         if left.shape != right.shape:
             raise ValueError(f"matrices of shapes {left.shape} and {right.shape} cannot be equal")
         left, right = list(left), list(right)
-    if isinstance(left, list | tuple | sp.Tuple):
-        others = list(right) if isinstance(right, list | tuple | sp.Tuple) else [right] * len(left)
+    if isinstance(left, SEQUENCES) or isinstance(right, SEQUENCES):
+        if not isinstance(left, SEQUENCES):
+            raise ValueError("one left side but several right sides")
+        others = list(right) if isinstance(right, SEQUENCES) else [right] * len(left)
         if len(others) != len(left):
             raise ValueError(f"{len(left)} left sides but {len(others)} right sides")
         for one, other in zip(left, others, strict=True):
             yield from residuals(one, other)
         return
     left, right = sp.sympify(left), sp.sympify(right)
-    if not isinstance(left, sp.Expr):
-        # A relation that sympy itself decides: only True counts.
-        yield sp.Integer(0) if left == sp.true else sp.Integer(1)
+    # A plain symbol is both an expression and a Boolean for sympy; here it is a number.
+    if isinstance(left, sp.Expr) and isinstance(right, sp.Expr):
+        yield left - right
         return
-    yield left - right
+    if right != 0 or not isinstance(left, Boolean):
+        raise ValueError(f"{left} and {right} cannot be compared; give two expressions, or one equation alone")
+    if isinstance(left, sp.Equality):
+        yield left.lhs - left.rhs
+        return
+    # A relation that sympy itself decides: only True counts.
+    yield sp.Integer(0) if left is sp.true else sp.Integer(1)
+
+
+def _as_matrix(side: Any, shape: tuple[int, int]) -> sp.MatrixBase:
+    """The side; zeros for a literal 0. A number stands for no other matrix."""
+    if isinstance(side, sp.MatrixBase):
+        return side
+    if sp.sympify(side) != 0:
+        raise ValueError(f"a matrix cannot be equal to {side}; give a matrix, or 0 for the matrix of zeros")
+    return sp.zeros(*shape)
 
 
 def _vanishes(residual: sp.Expr) -> Finding:
     residual = residual.doit()
+    if residual.has(sp.nan, sp.zoo):
+        return Finding(False, None, f"residual is not defined: {_short(residual)}")
     if residual == 0:
         return Finding(True, None, "residual is 0")
     witness = refute(residual)

@@ -18,7 +18,7 @@ from typing import Any
 from theory.certificate import STRENGTHS, Certificate
 from theory.certificate_cache import CertificateCache
 from theory.claim import Claim
-from theory.worker import fingerprint
+from theory.worker import fingerprint, run_step
 
 PACKAGE = pathlib.Path(__file__).parent
 GRACE = 3.0  # seconds between the polite limit inside a worker and the kill
@@ -31,6 +31,10 @@ class StepResult:
 
     text: str
     certificate: Certificate
+    tied: bool
+    """Was the claim's statement itself in the check?"""
+    cached: bool = False
+    """Did it pass in an earlier call, with nothing changed since?"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,16 +45,30 @@ class Verification:
     title: str
     statement: str
     steps: tuple[StepResult, ...]
+    underived: str = ""
+    """The claim's reason for having no derivation."""
 
     @property
     def passed(self) -> bool:
-        """There is a derivation and every step of it holds."""
-        return bool(self.steps) and all(step.certificate.passed for step in self.steps)
+        """Every step holds, and one of them at least checks the statement itself."""
+        return self.status == "holds"
+
+    @property
+    def acceptable(self) -> bool:
+        """The derivation holds, or the claim says why it has none (a printed statement, say)."""
+        return self.passed or self.status == "stated only"
 
     @property
     def status(self) -> str:
-        """ "holds", "fails" or "no derivation"."""
-        return "no derivation" if not self.steps else "holds" if self.passed else "fails"
+        """ "holds", "fails", "no derivation", "stated only" (without one on purpose) or "not tied".
+
+        "not tied": the steps hold, but none of them receives the statement, so that a wrong one would pass as well.
+        """
+        if not self.steps:
+            return "stated only" if self.underived else "no derivation"
+        if not all(step.certificate.passed for step in self.steps):
+            return "fails"
+        return "holds" if any(step.tied for step in self.steps) else "not tied"
 
     @property
     def kind(self) -> str | None:
@@ -69,16 +87,30 @@ class Verification:
         return sum(step.certificate.seconds for step in self.steps)
 
     def __str__(self) -> str:
-        lines = [f"{self.claim}: {self.status}"]
+        lines = [f"{self.claim}: {self.status}", f"  {self.statement}"]
         for step in self.steps:
             mark, found = "holds" if step.certificate.passed else "FAILS", step.certificate
-            lines.append(f"  {mark} ({found.kind}, {found.seconds:.2g} s) {step.text}: {found.detail}")
+            digits = "exact" if found.digits is None else f"{found.digits:.0f} digits"
+            if found.digits is None and found.kind == "numerical":
+                digits = "to tolerance"
+            words = [found.kind, digits, "cached" if step.cached else f"{found.seconds:.2g} s"]
+            lines.append(f"  {mark}  {step.text}  [{', '.join(words)}] {'statement; ' * step.tied}{found.detail}")
+        notes = {
+            "not tied": "no step checks the statement itself; write a side as a function of `law`",
+            "no derivation": "give derivation=(Step(...), ...), or say why there is none: underived=...",
+            "stated only": f"no derivation: {self.underived}",
+        }
+        lines.append(f"  {notes.get(self.status) or f'weakest kind: {self.kind}'}")
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        steps = [{"text": step.text, **step.certificate.as_dict()} for step in self.steps]
-        summary = {name: getattr(self, name) for name in ("passed", "status", "kind", "digits", "seconds")}
+        steps = [
+            {"text": step.text, "tied": step.tied, "cached": step.cached, **step.certificate.as_dict()}
+            for step in self.steps
+        ]
+        names = ("passed", "status", "kind", "digits", "seconds", "underived")
+        summary = {name: getattr(self, name) for name in names}
         return {"claim": self.claim, "title": self.title, "statement": self.statement, **summary, "steps": steps}
 
 
@@ -88,11 +120,12 @@ def verify(
     time_limit: float = 60.0,
     cache: str | pathlib.Path | None = None,
     progress: Callable[[str, Certificate], None] | None = None,
+    fresh: bool = False,
 ) -> list[Verification]:
     """Check every step of the claims, `jobs` at a time, each within `time_limit` seconds.
 
-    With a folder `cache`, steps that passed before are not run again while no source file of the claims or of
-    this package and no version of sympy, mpmath, python-flint, scipy or numpy has changed.
+    With a folder `cache`, steps that passed before are not run again while nothing that they depend on has changed
+    (`theory.certificate_cache`); `fresh` runs them all and renews what is kept there.
     `progress` is called with (claim id, certificate).
     A claim that no worker can find (typed at a prompt, say) is checked in this process.
     """
@@ -100,18 +133,20 @@ def verify(
     tasks = [(claim, index) for claim in claims for index in range(len(claim.derivation))]
     store = CertificateCache(pathlib.Path(cache)) if cache is not None else None
     results: dict[tuple[int, int], Certificate] = {}
+    remembered: set[tuple[int, int]] = set()
 
     def finish(claim: Claim, index: int, certificate: Certificate) -> None:
         results[id(claim), index] = certificate
-        if store is not None:
+        if store is not None and (id(claim), index) not in remembered:
             store.write(claim, index, certificate)
         if progress is not None:
             progress(claim.id, certificate)
 
     waiting = []
     for claim, index in tasks:
-        known = store.read(claim, index) if store is not None else None
+        known = store.read(claim, index) if store is not None and not fresh else None
         if known is not None:
+            remembered.add((id(claim), index))
             finish(claim, index, known)
         else:
             waiting.append((claim, index))
@@ -119,11 +154,15 @@ def verify(
     away = [task for task in waiting if _reachable(task[0])]
     here += _run_in_workers(away, jobs, time_limit, finish)
     for claim, index in here:
-        finish(claim, index, claim.derivation[index].check.run(time_limit))
+        finish(claim, index, run_step(claim, index, time_limit))
     return [
         Verification(
             c.id, c.title, c.statement_text,
-            tuple(StepResult(step.text, results[id(c), k]) for k, step in enumerate(c.derivation)),
+            tuple(
+                StepResult(step.text, results[id(c), k], step.check.tied, (id(c), k) in remembered)
+                for k, step in enumerate(c.derivation)
+            ),
+            c.underived,
         )
         for c in claims
     ]  # fmt: skip

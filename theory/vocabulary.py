@@ -62,6 +62,17 @@ class Entry:
             f"give V.symbol(..., typical=(lo, hi)) a range inside the domain."
         )
 
+    def extreme(self, rng: np.random.Generator) -> sp.Rational:
+        """A random exact number of the domain, of any size and as likely as not close to an end of the domain."""
+        low, high = float(self.domain.inf), float(self.domain.sup)
+        size = sp.Integer(10) ** int(rng.integers(-6, 7))
+        if self.symbol is not None and self.symbol.is_integer:
+            size = max(size, sp.Integer(1))
+        ends = [sp.nsimplify(end) for end in (low, high) if np.isfinite(end)]
+        choices = [end + sign * size for end in ends or [sp.Integer(0)] for sign in (1, -1)]
+        choices = [value for value in choices if bool(self.contains(np.asarray(float(value))))]
+        return choices[int(rng.integers(len(choices)))] if choices else self.sample(rng)
+
 
 class Vocabulary:
     """The names that the claims of one file may use. Declare it at the top of the file.

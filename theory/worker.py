@@ -12,8 +12,10 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from theory.certificate import Certificate
 from theory.claim import Claim
 from theory.registry import CLAIMS, import_file
+from theory.statement import Formula
 
 PACKAGE = pathlib.Path(__file__).parent
 _modules: dict[str, ModuleType] = {}
@@ -22,6 +24,13 @@ _modules: dict[str, ModuleType] = {}
 def fingerprint(claim: Claim) -> list[str]:
     """What must agree for two declarations to be the same claim (another with its id may hide it)."""
     return [claim.id, claim.statement_text, *(f"{step.check.kind}: {step.text}" for step in claim.derivation)]
+
+
+def run_step(claim: Claim, index: int, time_limit: float) -> Certificate:
+    """Run one step here, with the claim's statement for the sides that ask for it."""
+    statement = claim.statement
+    law = statement.expression if isinstance(statement, Formula) else statement
+    return claim.derivation[index].check.run(time_limit, law)
 
 
 def find_claim(origin: str, wanted: list[str]) -> Claim | None:
@@ -57,7 +66,7 @@ def main() -> None:
             answer({"unavailable": ""})
             continue
         answer({"started": True})
-        answer(claim.derivation[request["step"]].check.run(request["time_limit"]).as_dict())
+        answer(run_step(claim, request["step"], request["time_limit"]).as_dict())
 
 
 if __name__ == "__main__":

@@ -7,11 +7,14 @@ from collections.abc import Callable
 import numpy as np
 from scipy import stats
 
+from toymodels.comparator import intervals
+
 DRAWS = 800
 _CHUNK = 4_000_000
 """Numbers held at once while resampling."""
 
 LEAST_RUNS = 12
+"""Of a combination of quantiles."""
 
 
 def standard_errors(
@@ -47,6 +50,7 @@ def critical(n: np.ndarray, alarm: float, quantile: float | None) -> np.ndarray:
     n = np.asarray(n)
     student = stats.t.isf(alarm / 2, np.maximum(n - 1, 1))
     if quantile is None:
-        return np.where(n >= LEAST_RUNS, student * (1 + 8 / np.sqrt(np.maximum(n, 1))), np.inf)
+        least = intervals.least_runs_of_a_mean(alarm)
+        return np.where(n >= least, student * (1 + 8 / np.sqrt(np.maximum(n, 1))), np.inf)
     enough = (n >= LEAST_RUNS) & (n * min(quantile, 1 - quantile) >= LEAST_RUNS / 2)
     return np.where(enough, 1.25 * student, np.inf)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 
@@ -10,12 +11,13 @@ import xarray as xr
 
 from toymodels.comparator import mutants as mutation
 from toymodels.comparator import rule
+from toymodels.comparator.copies import copied_runs
 from toymodels.comparator.describe import domain_text, point_text
 from toymodels.comparator.explain import explain
 from toymodels.comparator.kinds.base import Case, Estimate, Kind, median_of_runs, variable
 from toymodels.comparator.layout import Layout
 from toymodels.comparator.request import check_request, check_variants, inside, numbers
-from toymodels.comparator.verdict import Verdict
+from toymodels.comparator.verdict import Verdict, copies_phrase
 
 
 def compare(
@@ -45,7 +47,7 @@ def compare(
     Raises `UsageError` for wrong input; bad data points never raise, they are inconclusive.
     """
     check_request(kind, margin, expect, reason, false_alarm)
-    variants = check_variants(predictions)
+    check_variants(predictions)
     layout = Layout.of([variable(data, n, role) for role, n in kind.columns(observable).items()], kind.run_dims)
     claimed = layout.stack(numbers(predictions, 0), "prediction")
     keep, *own = inside(layout, in_domain, predictions, claimed)
@@ -53,25 +55,25 @@ def compare(
     # A law that gives no number inside its own declared domain says nothing there: that point cannot agree.
     speechless = (kind.undefined(claimed) & keep).any(axis=1)
     claimed = np.where(kind.undefined(claimed), np.nan, claimed)
+    evidence = kind.evidence(case)
+    copies = np.zeros(0, bool) if evidence is None else copied_runs(data, layout, keep, evidence, claimed)
+    if copies.any():
+        case = dataclasses.replace(case, copies=copies)
 
     full = kind.estimate(case, claimed)
     kept = kind.kept_results(case)
     estimate = Estimate(full.value[kept], full.low[kept], full.high[kept])
     status = rule.overall(rule.point_status(estimate, margin))
 
-    text = mutation.described(predictions)
-    changes = predictions["change"].values if "change" in predictions.coords else None
     results, undecided = [], []
-    for i, name in enumerate(variants[1:], start=1):
+    for i, label in enumerate(mutation.labels(predictions)[1:], start=1):
         result, its = mutation.judge(
             kind,
             case,
             claimed,
             layout.stack(numbers(predictions, i), "prediction"),
-            id=name,
-            description=text[name],
+            label=label,
             margin=margin,
-            change=None if changes is None else float(changes[i]),
             own_domain=own[i - 1],
         )
         results.append(result)
@@ -79,6 +81,8 @@ def compare(
             undecided.append(its)
 
     why, needed = explain(kind, case, estimate, status, margin, results, undecided, int(speechless.sum()))
+    if why and copies.any():
+        why = f"{copies_phrase(int(copies.sum()), layout.n_runs)}, so they are no evidence; {why}"
     if status == rule.AGREES and why:
         status = rule.INCONCLUSIVE
     points = _points(kind, case, full, kept, margin, claimed, validity or {})
@@ -102,6 +106,7 @@ def compare(
         n_outside=int((~case.kept_points).sum()),
         n_runs_outside=int((~keep[case.kept_points]).sum()),
         n_censored=kind.count_censored(case),
+        n_copies=int(copies.sum()),
         needed_runs=needed,
         false_alarm=float(false_alarm),
         expect=expect,

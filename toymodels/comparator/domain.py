@@ -11,17 +11,33 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from toymodels.comparator import rule
+from toymodels.comparator import rule, strict_json
 from toymodels.comparator.compare import compare
-from toymodels.comparator.kinds.base import Kind
-from toymodels.comparator.layout import VARIANT
+from toymodels.comparator.kinds.base import Case, Estimate, Kind, variable
+from toymodels.comparator.layout import VARIANT, Layout
 from toymodels.comparator.request import claim_only
 from toymodels.comparator.split import halves
 from toymodels.comparator.verdict import Verdict
 from toymodels.errors import UsageError
 
-LEVELS = 12
-"""At most so many thresholds per validity coordinate are tried."""
+CANDIDATES = 4096
+"""At most so many combinations of thresholds are tried."""
+CAUTION = 1.75
+"""The set is chosen with intervals so many times as wide: a point just inside the margin on one half of the runs is
+just outside on the other in every second case. With this factor it is in about one of fifty."""
+TRIES = 4
+"""Sets on which the claim agrees are judged with all mutants until one is confirmed by their rejection; smaller sets
+have fewer points to reject mutants with."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+    """Data with the predictions (dim `variant`) and validity coordinates that belong to them."""
+
+    data: xr.Dataset
+    predictions: xr.DataArray
+    validity: Mapping[str, xr.DataArray]
+    in_domain: xr.DataArray | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,18 +50,43 @@ class AgreementDomain:
     chosen: Verdict | None
     confirmed: Verdict | None
     share: float
-    """Share of the points (and runs) in the claim's declared domain that D holds."""
+    """Share of the points (and runs) searched that D holds."""
+    points: xr.Dataset = dataclasses.field(compare=False)
+    """Every point that was searched: discrepancy `value` with `low` and `high`, the margin, whether D holds the
+    point (`inside`), and the validity coordinates."""
+
+    @property
+    def limits(self) -> str:
+        """D in words."""
+        return " and ".join(f"{name} <= {limit:.4g}" for name, limit in self.thresholds.items())
 
     @property
     def sentence(self) -> str:
-        """The domain in words."""
-        if self.chosen is None or self.confirmed is None:
+        """The domain in words, and what became of it on the other runs."""
+        if self.chosen is None:
             return "There is no set of thresholds within which the claim agrees."
-        limits = " and ".join(f"{name} <= {limit:.4g}" for name, limit in self.thresholds.items())
-        claim = self.chosen.claim
+        claim, where = self.chosen.claim, f"{self.limits} ({self.share:.0%} of the sweep)"
+        if self.chosen.status != rule.AGREES:
+            return f"{claim} keeps the margin within {where}, but not so that wrong laws fail: {self.chosen.reason}."
+        if self.confirmed is None:
+            return f"{claim} seems to agree within {where}: chosen, not confirmed by a second measurement."
         if self.status == rule.AGREES:
-            return f"{claim} agrees within {limits} ({self.share:.0%} of the sweep), confirmed on other runs."
-        return f"{claim} seemed to agree within {limits}, but other runs say {self.confirmed.status}."
+            return f"{claim} agrees within {where}, confirmed on other runs."
+        return f"{claim} seemed to agree within {where}, but other runs say {self.confirmed.status}."
+
+    def as_record(self) -> dict[str, Any]:
+        """JSON-ready."""
+        record: dict[str, Any] = strict_json.encode(
+            {
+                "status": self.status,
+                "thresholds": self.thresholds,
+                "share": self.share,
+                "sentence": self.sentence,
+                "chosen": self.chosen.sentence if self.chosen else None,
+                "confirmed": self.confirmed.sentence if self.confirmed else None,
+            }
+        )
+        return record
 
 
 def agreement_domain(
@@ -57,73 +98,137 @@ def agreement_domain(
     kind: Kind,
     margin: float,
     in_domain: xr.DataArray | None = None,
-    confirm: xr.Dataset | None = None,
+    confirm: Measurement | None = None,
     **options: Any,
 ) -> AgreementDomain:
     """Search thresholds on the validity coordinates for the largest set where `compare` says agrees.
 
-    The set is chosen on the even seeds and confirmed on the odd ones. Data without run dims need `confirm`: a
-    second measurement on the same axes. `options` go to `compare` (id, claim, ...).
+    The search covers `in_domain` (default: wherever the claim gives a number, whether or not its assumptions hold). The
+    set is chosen on the even seeds, with room for the scatter between halves, and confirmed on the odd ones. Data
+    without run dims are confirmed on a second measurement, which may lie on another grid; without one the set stays
+    unconfirmed. `options` go to `compare` (id, claim, ...).
     """
     if not validity:
         raise UsageError("validity={name: values} is empty; name the coordinates along which the claim should degrade.")
+    whole = Measurement(data, predictions, validity, in_domain)
+    first, second = whole, confirm
     if kind.run_dims:
         even, odd = halves(data, kind.run_dims[0])
-        first, second = even(data), odd(data)
-    elif confirm is not None:
-        first, second = data, confirm
-        even = odd = _same
-    else:
-        raise UsageError(f"The kind {kind.name!r} has no seeds to split; give a second measurement as confirm=....")
-    inside = _inside(in_domain, predictions)
+        first, second = (_taken(whole, half) for half in (even, odd))
     fixed: dict[str, Any] = {"observable": observable, "kind": kind, "margin": margin, **options}
-    bare = claim_only(predictions.isel({VARIANT: 0}, drop=True))
-    for thresholds, mask in _candidates(validity, inside):
+    points = _points(whole, observable, kind, margin)
+    inside = _inside(first)
+    kept: list[tuple[dict[str, float], Verdict]] = []
+    for limits in _candidates(first, inside, kind, observable, margin):
+        mask = _within(first, limits) & inside
+        bare = claim_only(first.predictions.isel({VARIANT: 0}, drop=True))
         # The claim alone is quick to judge; mutants only matter where every point agrees.
-        alone = compare(first, even(bare), in_domain=even(mask), **fixed)
-        statuses = alone.points["status"].values
-        if not np.isin(statuses, ("agrees", "outside")).all() or alone.n_points == 0:
+        alone = compare(first.data, bare, in_domain=mask, **fixed)
+        if alone.n_points == 0 or not np.isin(alone.points["status"].values, (rule.AGREES, "outside")).all():
             continue
-        chosen = compare(first, even(predictions), in_domain=even(mask), **fixed)
-        if chosen.status != rule.AGREES:
-            continue
-        confirmed = compare(second, odd(predictions), in_domain=odd(mask), **fixed)
-        status = rule.AGREES if confirmed.status == rule.AGREES else rule.INCONCLUSIVE
-        return AgreementDomain(status, thresholds, chosen, confirmed, float(mask.sum() / inside.sum()))
-    return AgreementDomain(rule.INCONCLUSIVE, {}, None, None, 0.0)
+        chosen = compare(first.data, first.predictions, in_domain=mask, **fixed)
+        kept.append((limits, chosen))
+        if chosen.status == rule.AGREES or len(kept) == TRIES:
+            break
+    if not kept:
+        return AgreementDomain(rule.INCONCLUSIVE, {}, None, None, 0.0, points)
+    limits, chosen = next((one for one in kept if one[1].status == rule.AGREES), kept[0])
+    share = float((_within(first, limits) & inside).sum() / inside.sum())
+    within = _within(whole, limits) & _inside(whole)
+    if set(within.dims) <= set(points.dims):
+        points["inside"] = within.broadcast_like(points["value"])
+    confirmed = None
+    if chosen.status == rule.AGREES and second is not None:
+        mask = _within(second, limits) & _inside(second)
+        confirmed = compare(second.data, second.predictions, in_domain=mask, **fixed)
+    agreed = confirmed is not None and confirmed.status == rule.AGREES
+    status = rule.AGREES if agreed else rule.INCONCLUSIVE
+    return AgreementDomain(status, limits, chosen, confirmed, share, points)
 
 
-def _same(labelled: Any) -> Any:
-    return labelled
+def _taken(whole: Measurement, half: Any) -> Measurement:
+    validity = {name: half(values) for name, values in whole.validity.items()}
+    in_domain = None if whole.in_domain is None else half(whole.in_domain)
+    return Measurement(half(whole.data), half(whole.predictions), validity, in_domain)
 
 
-def _inside(in_domain: xr.DataArray | None, predictions: xr.DataArray) -> xr.DataArray:
-    claim = predictions.isel({VARIANT: 0}, drop=True)
-    if in_domain is None:
+def _inside(one: Measurement) -> xr.DataArray:
+    claim = one.predictions.isel({VARIANT: 0}, drop=True)
+    if one.in_domain is None:
         return xr.DataArray(np.isfinite(claim))
-    return in_domain.isel({VARIANT: 0}, drop=True) if VARIANT in in_domain.dims else in_domain
+    return one.in_domain.isel({VARIANT: 0}, drop=True) if VARIANT in one.in_domain.dims else one.in_domain
+
+
+def _within(one: Measurement, limits: Mapping[str, float]) -> xr.DataArray:
+    mask = xr.DataArray(True)
+    for name, limit in limits.items():
+        mask = mask & (one.validity[name] <= limit)
+    return mask
+
+
+def _case(one: Measurement, observable: str, kind: Kind, inside: xr.DataArray) -> tuple[Case, np.ndarray]:
+    layout = Layout.of([variable(one.data, n, role) for role, n in kind.columns(observable).items()], kind.run_dims)
+    keep = layout.stack(inside, "domain mask")
+    predicted = layout.stack(one.predictions.isel({VARIANT: 0}, drop=True).astype(float), "prediction")
+    case = Case(one.data, observable, layout, keep, rule.FALSE_ALARM)
+    return case, np.where(kind.undefined(predicted), np.nan, predicted)
+
+
+def _points(whole: Measurement, observable: str, kind: Kind, margin: float) -> xr.Dataset:
+    case, predicted = _case(whole, observable, kind, _inside(whole))
+    results, kept = kind.result_layout(case.layout), kind.kept_results(case)
+    estimate = kind.estimate(case, predicted)
+    columns = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+    points = xr.Dataset({k: results.unstack(np.where(kept, v, np.nan)) for k, v in columns.items()})
+    points["margin"], points["inside"] = xr.DataArray(float(margin)), results.unstack(np.zeros(kept.shape, bool))
+    for name, values in whole.validity.items():
+        if name not in points.dims and set(map(str, values.dims)) <= set(results.point_dims):
+            points[name] = values.drop_vars([c for c in values.coords if c not in points.coords])
+    return points
 
 
 def _candidates(
-    validity: Mapping[str, xr.DataArray], inside: xr.DataArray
-) -> list[tuple[dict[str, float], xr.DataArray]]:
-    """Threshold combinations with their masks, largest set first, each set once."""
-    levels = {}
-    for name, values in validity.items():
-        masked = values.where(inside)
-        found = np.unique(masked.values[np.isfinite(masked.values)])
-        if found.size > LEVELS:
-            found = np.unique(np.quantile(found, np.linspace(1 / LEVELS, 1, LEVELS), method="nearest"))
-        levels[name] = found
-    seen: set[bytes] = set()
-    sets = []
-    for combination in itertools.product(*levels.values()):
-        limits = {name: float(limit) for name, limit in zip(levels, combination, strict=True)}
-        mask = inside
-        for name, limit in limits.items():
-            mask = mask & (validity[name] <= limit)
-        key = np.packbits(mask.values).tobytes()
-        if key not in seen and mask.values.any():
-            seen.add(key)
-            sets.append((limits, mask))
-    return sorted(sets, key=lambda item: -int(item[1].sum()))
+    first: Measurement, inside: xr.DataArray, kind: Kind, observable: str, margin: float
+) -> list[dict[str, float]]:
+    """Combinations of thresholds, largest set first, each set once; without those that hold a point that cannot
+    agree."""
+    case, predicted = _case(first, observable, kind, inside)
+    shape = {str(d): case.layout.sizes[d] for d in (*case.layout.point_dims, *case.layout.run_dims)}
+    by_point = not any(set(map(str, v.dims)) & set(kind.run_dims) for v in first.validity.values())
+    simple = by_point and kind.result_layout(case.layout) is case.layout
+    failing = np.zeros(case.keep.shape, bool)
+    if simple:
+        # One point's share of the alarm at its most generous: what fails now fails in every set.
+        generous = dataclasses.replace(case, false_alarm=rule.FALSE_ALARM * max(1, int(case.kept_points.sum())))
+        generous = dataclasses.replace(generous, false_alarm=min(generous.false_alarm, 0.5))
+        failing = (~_safely_inside(kind.estimate(generous, predicted), margin))[:, None] & case.keep
+    columns = [case.layout.stack(v.astype(float), f"validity coordinate {n!r}") for n, v in first.validity.items()]
+    kept = case.keep
+    count = max(int(CANDIDATES ** (1 / len(columns))), 2)
+    levels = []
+    for column in columns:
+        found = np.unique(column[kept & np.isfinite(column)])
+        if found.size > count:
+            found = np.unique(np.quantile(found, np.linspace(1 / count, 1, count), method="nearest"))
+        levels.append(found)
+    if by_point:
+        columns, kept, failing = [c[:, :1] for c in columns], kept.any(axis=1, keepdims=True), failing.any(1)[:, None]
+    del shape
+    sets: dict[bytes, tuple[int, dict[str, float]]] = {}
+    for combination in itertools.product(*levels):
+        mask = kept.copy()
+        for column, limit in zip(columns, combination, strict=True):
+            mask &= column <= limit
+        size = int(mask.sum())
+        if size and not (mask & failing).any():
+            limits = {name: float(limit) for name, limit in zip(first.validity, combination, strict=True)}
+            # Of thresholds with the same set the lowest are kept: they claim no more than was measured.
+            sets.setdefault(np.packbits(mask).tobytes(), (size, limits))
+    return [limits for _, limits in sorted(sets.values(), key=lambda item: -item[0])]
+
+
+def _safely_inside(estimate: Estimate, margin: float) -> np.ndarray:
+    with np.errstate(invalid="ignore"):
+        low = estimate.value - CAUTION * (estimate.value - estimate.low)
+        high = estimate.value + CAUTION * (estimate.high - estimate.value)
+    return np.asarray((low >= -margin) & (high <= margin))

@@ -8,7 +8,11 @@ import math
 import numpy as np
 from scipy import stats
 
-LEAST_RUNS_OF_A_MEAN = 8
+LEAST_RUNS_OF_A_MEAN = 16
+"""From this many runs on the sample's skewness says enough about the law's to correct with."""
+
+VISIBLE = 0.25
+"""A second kind of outcome that holds this share of the runs must not go unseen by a mean."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +27,13 @@ class Reduced:
 def least_runs(q: float, alarm: float) -> int:
     """Smallest number of runs with which both order-statistic ends of the quantile `q` exist."""
     return max(math.ceil(math.log(alarm / 2) / math.log(max(q, 1 - q))), 1)
+
+
+def least_runs_of_a_mean(alarm: float, bounded: bool = False) -> int:
+    """Smallest number of runs from which a mean has an interval. Unless the runs are `bounded` by a declared support,
+    all of them are of the larger kind with probability (1 - VISIBLE)^runs, which must not exceed `alarm`."""
+    unseen = 0 if bounded else math.ceil(math.log(alarm) / math.log1p(-VISIBLE))
+    return max(LEAST_RUNS_OF_A_MEAN, unseen)
 
 
 def _fill(values: np.ndarray, keep: np.ndarray, policy: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -86,14 +97,17 @@ def estimate(values: np.ndarray, keep: np.ndarray, q: float | None) -> np.ndarra
     return _middle(ordered, ordered, counts, q)
 
 
-def mean(values: np.ndarray, keep: np.ndarray, alarm: float, policy: str) -> Reduced:
-    """Mean along axis 1 with an interval that allows for skew and heavy tails.
+def mean(
+    values: np.ndarray, keep: np.ndarray, alarm: float, policy: str, support: np.ndarray | None = None
+) -> Reduced:
+    """Mean along axis 1 with an interval that allows for skew, heavy tails and two kinds of outcome.
 
     No interval for a mean is valid for every distribution. This one is Student's, corrected for skewness
-    (Hall 1992) from 16 runs on, and widened so that it holds for lognormal (sigma 1), exponential and Student
-    (2.5 degrees of freedom) runs; see `widening` and the calibration table. Fewer than `LEAST_RUNS_OF_A_MEAN`
-    runs: infinite. Runs that never vary get an interval of width zero, so counts of rare events belong into
-    `share`.
+    (Hall 1992), and widened so that it holds for lognormal (sigma 1), exponential and Student (2.5 degrees of
+    freedom) runs; see `widening` and the calibration table. Fewer runs than `least_runs_of_a_mean`: infinite. Outcomes
+    that hold less than `VISIBLE` of the runs may go unseen, which no such interval can know. `support` (2, rows) is the
+    range of possible values: then the interval also allows for the largest unseen share at either end of it. Runs that
+    never vary get an interval of width zero otherwise, so counts of rare events belong into `share`.
     """
     keep, lowest, highest = _fill(values, keep, policy)
     known = keep & np.isfinite(lowest) & np.isfinite(highest)
@@ -106,29 +120,26 @@ def mean(values: np.ndarray, keep: np.ndarray, alarm: float, policy: str) -> Red
     with np.errstate(divide="ignore", invalid="ignore"):
         skew = np.where(spread > 0, (apart**3).sum(axis=1) / n / spread**3, 0.0)
     critical = widening(n, alarm) * stats.t.isf(alarm / 2, n - 1)
-    lower, upper = _hall(critical, np.where(n >= HALL, skew / np.sqrt(n), 0.0))
+    lower, upper = _hall(critical, skew / np.sqrt(n))
     error = spread / np.sqrt(n)
-    enough = runs >= LEAST_RUNS_OF_A_MEAN
+    # Studentised (mean - truth) lies between lower and upper, so the ends of the interval change places.
+    low, high = centre - upper * error, centre - lower * error
+    if support is not None:
+        unseen = -np.expm1(math.log(alarm / 2) / n)
+        with np.errstate(invalid="ignore"):
+            low = np.maximum(low + unseen * (support[0] - centre), support[0])
+            high = np.minimum(high + unseen * (support[1] - centre), support[1])
+    enough = runs >= least_runs_of_a_mean(alarm, support is not None)
     sound_low = enough & ~(keep & np.isneginf(lowest)).any(axis=1)
     sound_high = enough & ~(keep & np.isposinf(highest)).any(axis=1)
     value = np.where(runs > 0, np.where(runs == 1, x.sum(axis=1), centre), np.nan)
-    # Studentised (mean - truth) lies between lower and upper, so the ends of the interval change places.
-    return Reduced(
-        value,
-        np.where(sound_low, centre - upper * error, -np.inf),
-        np.where(sound_high, centre - lower * error, np.inf),
-    )
-
-
-HALL = 16
-"""From this many runs on the sample's skewness says enough about the law's to correct with."""
+    return Reduced(value, np.where(sound_low, low, -np.inf), np.where(sound_high, high, np.inf))
 
 
 def widening(n: np.ndarray, alarm: float) -> np.ndarray:
     """Factor on Student's quantile. Fitted as an envelope to quantiles simulated at alarm rates 3e-3 to 3e-5
     for the distributions named in `mean`; the lognormal one decides."""
-    quantile = stats.t.isf(alarm / 2, n - 1)
-    return np.where(n >= HALL, 1.15 + 4.6 * quantile**2 / n**1.5, 3.7)
+    return 1.15 + 4.6 * stats.t.isf(alarm / 2, n - 1) ** 2 / n**1.5
 
 
 def _hall(critical: np.ndarray, skew: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -44,10 +45,43 @@ class MutantResult:
     resolution: float | None
     """Smallest change of the mutated coefficient, in the mutant's own unit of change, that this comparison
     could see; None if the change is not stated. Linear in the change, hence a guide."""
+    kind: str = ""
+    """What was changed: coefficient, exponent, sign, ..."""
+    site: str = ""
+    """The place of the formula, shared by all changes of it."""
+    change: float | None = None
+    """Relative change of a coefficient, change of an exponent; None where it has no size."""
 
     @property
     def relevant(self) -> bool:
         return self.verdict_class in (KILLED, SURVIVED)
+
+
+@dataclasses.dataclass(frozen=True)
+class Label:
+    """What the predictions say of one variant."""
+
+    id: str
+    description: str
+    kind: str = ""
+    site: str = ""
+    change: float | None = None
+
+
+def labels(predictions: xr.DataArray) -> list[Label]:
+    """The variants, from the coordinates `description`, `mutation` (the kind), `site` and `change`, where present."""
+    text = described(predictions)
+    count = len(text)
+    columns = {name: _column(predictions, name, count) for name in ("mutation", "site", "change")}
+    rows = zip(text.items(), columns["mutation"], columns["site"], columns["change"], strict=True)
+    return [
+        Label(name, words, str(kind or ""), str(site or ""), float(c) if c is not None and math.isfinite(c) else None)
+        for (name, words), kind, site, c in rows
+    ]
+
+
+def _column(predictions: xr.DataArray, name: str, count: int) -> list[Any]:
+    return predictions[name].values.tolist() if name in predictions.coords else [None] * count
 
 
 def described(predictions: xr.DataArray) -> dict[str, str]:
@@ -82,10 +116,8 @@ def judge(
     claim: np.ndarray,
     mutant: np.ndarray,
     *,
-    id: str,
-    description: str,
+    label: Label,
     margin: float,
-    change: float | None,
     own_domain: np.ndarray,
 ) -> tuple[MutantResult, Estimate | None]:
     """Class and status of one mutant, with its estimate if it is admissible.
@@ -97,7 +129,7 @@ def judge(
     bad = kind.undefined(mutant) | ~own_domain | ((mutant < 0) & bool((claim[inside] >= 0).all()))
     good = inside & ~bad
     if good.sum() < SHARE * inside.sum() or not good.any():
-        return MutantResult(id, description, INADMISSIBLE, None, None, None), None
+        return _result(label, INADMISSIBLE), None
     own = case if (good == inside).all() else dataclasses.replace(case, keep=good, cache={})
     kept = kind.kept_results(own)
     # Points where the mutant says nothing count as compared but not moved.
@@ -110,6 +142,17 @@ def judge(
     if shift > RELEVANCE * margin:
         verdict_class = KILLED if status == rule.DISAGREES else SURVIVED
     resolution = None
-    if change is not None and math.isfinite(change) and shift > 0:
-        resolution = abs(change) * RELEVANCE * margin / shift
-    return MutantResult(id, description, verdict_class, status, shift, resolution), estimate
+    if label.change is not None and shift > 0:
+        resolution = abs(label.change) * RELEVANCE * margin / shift
+    return _result(label, verdict_class, status, shift, resolution), estimate
+
+
+def _result(
+    label: Label,
+    verdict_class: str,
+    status: str | None = None,
+    shift: float | None = None,
+    resolution: float | None = None,
+) -> MutantResult:
+    named = {"kind": label.kind, "site": label.site, "change": label.change}
+    return MutantResult(label.id, label.description, verdict_class, status, shift, resolution, **named)

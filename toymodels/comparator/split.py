@@ -1,13 +1,16 @@
-"""Two halves of the runs: one to choose on, one to confirm on."""
+"""Two halves of the evidence: one to choose or fit on, one to confirm or judge on."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
 import xarray as xr
 
+from toymodels.comparator.kinds.base import Kind, variable
+from toymodels.comparator.layout import Layout
 from toymodels.errors import UsageError
 
 Labelled = TypeVar("Labelled", xr.Dataset, xr.DataArray)
@@ -34,3 +37,38 @@ def halves(data: xr.Dataset, dim: str) -> tuple[Half, Half]:
         return take
 
     return taker(even), taker(odd)
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """What a law is fitted on and what it is judged on.
+
+    Runs are split by seed: `take_first` and `take_second` select them. Data without runs are split by point, every
+    second one along each dim: `first` and `second` are masks, and the judged points lie between the fitted ones, so
+    that interpolation is judged, not extrapolation.
+    """
+
+    take_first: Half
+    take_second: Half
+    first: xr.DataArray
+    second: xr.DataArray
+    fitted_on: str
+    judged_on: str
+
+
+def split(data: xr.Dataset, kind: Kind, observable: str) -> Split:
+    """The two halves of `data` for a comparison of this kind."""
+    whole = xr.DataArray(True)
+    if kind.run_dims:
+        dim = kind.run_dims[0]
+        even, odd = halves(data, dim)
+        return Split(even, odd, whole, whole, f"even {dim}s", f"odd {dim}s")
+    layout = Layout.of([variable(data, name, role) for role, name in kind.columns(observable).items()], ())
+    sizes = [layout.sizes[dim] for dim in layout.point_dims]
+    position = sum(np.indices(sizes)) if sizes else np.array(0)
+    first = layout.unstack(np.asarray(position % 2 == 0))
+    return Split(_same, _same, first, ~first, "every second point", "the points between")
+
+
+def _same(labelled: Labelled) -> Labelled:
+    return labelled

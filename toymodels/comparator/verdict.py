@@ -12,6 +12,7 @@ import xarray as xr
 from toymodels.comparator import mutants as mutation
 from toymodels.comparator import strict_json
 from toymodels.comparator.mutants import MutantResult
+from toymodels.comparator.resolution import Resolution, Tally, resolutions
 
 JSON_POINTS = 2000
 POINT_STATUSES = ("agrees", "disagrees", "inconclusive", "outside")
@@ -50,6 +51,8 @@ class Verdict:
     expect_reason: str
     reason: str
     """Why the status is what it is."""
+    n_copies: int = 0
+    """Runs that repeat an earlier run number for number: no evidence of their own."""
 
     @property
     def as_expected(self) -> bool:
@@ -79,6 +82,8 @@ class Verdict:
         parts.append(f"{self.n_outside} points outside the domain left out" if self.n_outside else "")
         parts.append(f"{self.n_runs_outside} runs outside the domain left out" if self.n_runs_outside else "")
         parts.append(f"{self.n_censored} values censored" if self.n_censored else "")
+        if self.n_copies and "copies of earlier ones" not in self.reason:
+            parts.append(copies_phrase(self.n_copies, None))
         parts.append(self.mutant_phrase)
         parts.append(self.reason if self.status == "inconclusive" else "")
         if self.expect != "agrees" or not self.as_expected:
@@ -87,13 +92,25 @@ class Verdict:
         return "; ".join(p for p in parts if p) + "."
 
     @property
+    def tally(self) -> Tally:
+        """How many mutants were rejected, not rejected, not tested, and inadmissible."""
+        return Tally.of(self.mutants)
+
+    @property
+    def resolutions(self) -> tuple[Resolution, ...]:
+        """Per place of the formula: the smallest change that this comparison would have seen, or why none."""
+        return resolutions(self.mutants, self.margin)
+
+    @property
     def mutant_phrase(self) -> str:
-        killed, survived = (len(self.mutants_of(c)) for c in (mutation.KILLED, mutation.SURVIVED))
-        rest = len(self.mutants) - killed - survived
         if not self.mutants:
             return ""
-        tested = f"{killed} of {killed + survived} relevant mutants rejected"
-        return tested + (f" ({rest} not tested here)" if rest else "")
+        tally, places = self.tally, self.resolutions
+        rest = len(self.mutants) - tally.relevant
+        phrase = f"{tally.killed} of {tally.relevant} relevant mutants rejected"
+        phrase += f" ({rest} not tested here)" if rest else ""
+        seen = sum(place.tested for place in places)
+        return phrase + (f", {seen} of {len(places)} places of the formula tested" if places else "")
 
     @property
     def mutant_lines(self) -> tuple[str, ...]:
@@ -134,6 +151,10 @@ class Verdict:
         fields["mutants"] = [dataclasses.asdict(m) for m in self.mutants]
         fields["sentence"] = self.sentence
         fields["as_expected"] = self.as_expected
+        fields["tally"] = dataclasses.asdict(self.tally) | {"relevant": self.tally.relevant, "rate": self.tally.rate}
+        fields["resolutions"] = [
+            dataclasses.asdict(place) | {"why_not": place.why_not, "text": place.text} for place in self.resolutions
+        ]
         if points:
             fields["points"] = {
                 "coords": {str(k): _packed(v) for k, v in self.points.coords.items()},
@@ -145,20 +166,28 @@ class Verdict:
     def from_json(cls, text: str) -> Verdict:
         """Inverse of `to_json`."""
         fields: dict[str, Any] = json.loads(text)
-        for derived in ("sentence", "as_expected"):
+        for derived in ("sentence", "as_expected", "tally", "resolutions"):
             fields.pop(derived, None)
         packed = fields.pop("points", {"coords": {}, "variables": {}})
         points = xr.Dataset(
             {k: _unpacked(v) for k, v in packed["variables"].items()},
             coords={k: _unpacked(v) for k, v in packed["coords"].items()},
         )
+        numbers = ("shift", "resolution", "change")
         results = tuple(
-            MutantResult(**{k: strict_json.number(v) if k in ("shift", "resolution") else v for k, v in m.items()})
+            MutantResult(**{k: strict_json.number(v) if k in numbers else v for k, v in m.items()})
             for m in fields.pop("mutants")
         )
         low, high = (strict_json.number(end) for end in fields.pop("interval"))
         discrepancy = strict_json.number(fields.pop("discrepancy"))
         return cls(**fields, points=points, mutants=results, interval=(low, high), discrepancy=discrepancy)
+
+
+def copies_phrase(copies: int, runs: int | None) -> str:
+    """What is wrong with copied runs, and the remedy."""
+    of = f" of {runs}" if runs else ""
+    remedy = "check the seeds (a deterministic simulator is compared with the kind Exact)"
+    return f"{copies}{of} runs are copies of earlier ones: {remedy}"
 
 
 def _packed(variable: xr.DataArray) -> dict[str, Any]:

@@ -15,9 +15,9 @@ import xarray as xr
 
 from toymodels.engine import finalise
 from toymodels.engine.execute import execute
-from toymodels.engine.provenance import identity
-from toymodels.engine.run import progress_bar
-from toymodels.engine.store import DiskStore, MemoryStore, Store
+from toymodels.engine.executors import Executor
+from toymodels.engine.run import open_store, progress_bar
+from toymodels.engine.store import Store
 from toymodels.engine.sweep import Sweep, own_lengths, plan
 from toymodels.errors import UsageError, unknown
 from toymodels.model import choose_stride
@@ -71,6 +71,7 @@ def bisect_onset(
     batch: int | None = None,
     fresh: bool = False,
     devices: Sequence[jax.Device] | None = None,
+    executor: Executor | None = None,
 ) -> xr.Dataset:
     """The lowest value of `axis` at which runs end with `outcome` (one code or several), at every point of
     `sweep`.
@@ -86,7 +87,7 @@ def bisect_onset(
     logarithm) until upper <= (1 + rel_tol) lower.
 
     Each round is a plain sweep: with a `store`, an interrupted search goes on by replaying its rounds from
-    there.
+    there, and an `executor` may compute the chunks of each round.
 
     Returns `lower`, `upper`, `hits` (runs with the outcome at upper), `lower_hits`, `undecided`, `runs`
     (seeds a point) and `status` over the sweep's dims without the seed.
@@ -95,11 +96,6 @@ def bisect_onset(
     codes = _codes(outcome)
     needed = _needed(share, len(sweep.seed_values))
     ends = _check(sweep, parameter, low, high, rel_tol, rungs)
-    place: Store = (
-        MemoryStore(keep=frozenset({"outcome"}))
-        if store is None
-        else DiskStore(Path(store), identity(sweep), fresh=fresh)
-    )
     at_ends = [own_lengths(_at(sweep, axis, end[:, None])) for end in ends]
     # One stride for all rounds, or a point at rest would be computed again when the others get longer.
     stride = choose_stride(max(int(n[:, 0].max()) for n in at_ends), sweep.model.record_every)
@@ -107,20 +103,21 @@ def bisect_onset(
     halvings = math.ceil(math.log2(max(2.0, np.log(np.max(ends[1] / ends[0])) / rungs / math.log1p(rel_tol))))
     total = sweep.runs * (rungs + 1 + halvings)
 
-    with progress_bar(f"{sweep.model.name}: onset along {axis}", total, progress) as advance:
+    with (
+        open_store(store, sweep, fresh, keep=frozenset({"outcome"})) as place,
+        progress_bar(f"{sweep.model.name}: onset along {axis}", total, progress) as advance,
+    ):
 
         def look(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             """Hits and undecided runs at the values `x` of shape (points, k)."""
             ready = plan(_at(sweep, axis, x), stride=stride, exact=exact)
-            execute(ready, place, batch=batch, devices=devices, advance=advance)
+            execute(ready, place, batch=batch, devices=devices, executor=executor, advance=advance)
             found = finalise.gather(ready, place, "outcome", slice(None), place.find(ready.ids))
             found = found.reshape((*x.shape, -1))
             return np.isin(found, codes).sum(axis=-1), (found == Outcome.NOT_FINISHED).sum(axis=-1)
 
         search = _climb(look, ends, needed, rungs, parameter)
         _halve(look, search, needed, rel_tol)
-    if isinstance(place, DiskStore):
-        place.close()
     attrs = {
         "axis": axis,
         "outcome": " ".join(Outcome(code).name.lower() for code in codes),

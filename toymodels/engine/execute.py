@@ -10,8 +10,11 @@ import numpy as np
 
 from toymodels.engine import keys
 from toymodels.engine.batch import Sizes, choose_sizes, size_class, tune
+from toymodels.engine.chunks import ChunkTask, pack, trim
 from toymodels.engine.compile import Program, Signature, layout, program, signature
-from toymodels.engine.store import Store
+from toymodels.engine.distribute import distribute
+from toymodels.engine.executors import Executor
+from toymodels.engine.store import DiskStore, Store
 from toymodels.engine.sweep import Group, Plan, own_lengths
 from toymodels.errors import UsageError
 
@@ -50,10 +53,13 @@ def execute(
     *,
     batch: int | None = None,
     devices: Sequence[jax.Device] | None = None,
+    executor: Executor | None = None,
     advance: Callable[[int], None] = lambda runs: None,
 ) -> int:
-    """Compute all runs of `plan` that `store` lacks; `advance` hears of every finished chunk. Returns their
-    number."""
+    """Compute all runs of `plan` that `store` lacks, here or by an executor's workers; `advance` hears of every
+    finished chunk. Returns their number."""
+    if executor is not None and not isinstance(store, DiskStore):
+        raise UsageError("Workers write what they train to a store; give store=directory, or run inline.")
     devices = tuple(devices or jax.local_devices())
     work = prepare(plan, store, devices)
     done = plan.sweep.runs - sum(len(w.todo) for w in work)
@@ -62,19 +68,42 @@ def execute(
     if not work:
         return 0
     chosen = _choose_batch(plan, store, work, devices, batch)
-    steps = own_lengths(plan.sweep)[:, 0]
-    seeds = len(plan.sweep.seed_values)
+    records = np.repeat(own_lengths(plan.sweep)[:, 0] // plan.stride + 1, len(plan.sweep.seed_values))
+    if executor is not None:
+        assert isinstance(store, DiskStore)
+        tasks = _tasks(plan, store, work, chosen, devices[0].platform, records)
+        distribute(tasks, store, executor, advance)
+        return sum(len(w.todo) for w in work)
     for item in work:
         runner = _program(item, chosen, devices)
         for call in _pieces(item.todo, runner.total // item.sizes.chunk * item.sizes.chunk or runner.total):
-            records = runner(*inputs(plan, item.signature, call))
+            outputs = runner(*inputs(plan, item.signature, call))
             for start in range(0, len(call), item.sizes.chunk):
                 rows = slice(start, start + item.sizes.chunk)
                 runs = call[rows]
-                kept = int(steps[runs // seeds].max()) // plan.stride + 1
-                store.add(plan.ids[runs], {k: _trim(plan, k, v[rows], kept) for k, v in records.items()})
+                chunk = {name: values[rows] for name, values in outputs.items()}
+                store.add(plan.ids[runs], trim(plan.sweep.model, chunk, int(records[runs].max())))
                 advance(len(runs))
     return sum(len(w.todo) for w in work)
+
+
+def _tasks(
+    plan: Plan,
+    store: DiskStore,
+    work: Sequence[GroupWork],
+    batch: int | None,
+    platform: str,
+    records: np.ndarray,
+) -> list[ChunkTask]:
+    """The chunks that are lacking, cut as they are cut inline; `records` of each run are kept."""
+    tasks = []
+    for item in work:
+        parcel = pack(item.signature, batch or item.sizes.batch, platform, store.chunks)
+        for runs in _pieces(item.todo, item.sizes.chunk):
+            given = inputs(plan, item.signature, runs)
+            kept = int(records[runs].max())
+            tasks.append(ChunkTask(parcel, item.sizes.chunk, given, plan.ids[runs], kept))
+    return tasks
 
 
 def _choose_batch(
@@ -124,14 +153,6 @@ def inputs(
         sweep.seed_values[seeds],
         keys.key_words(plan.point_hash)[points],
     )
-
-
-def _trim(plan: Plan, name: str, records: np.ndarray, kept: int) -> np.ndarray:
-    """Records after the last step of the longest run of a chunk are not kept."""
-    dims = plan.sweep.model.observables[name].dims
-    if "step" not in dims:
-        return records
-    return records[(slice(None),) * (1 + dims.index("step")) + (slice(kept),)]
 
 
 def _pieces(runs: np.ndarray, size: int) -> Iterator[np.ndarray]:

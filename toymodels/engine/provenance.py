@@ -38,9 +38,16 @@ def identity(sweep: Sweep) -> dict[str, Any]:
         "dtype": sweep.dtype,
         "root": int(sweep.root),
         "independent": bool(sweep.independent),
+        **surroundings(type(sweep.model)),
+    }
+
+
+def surroundings(model: type) -> dict[str, Any]:
+    """What results depend on apart from the specification: libraries, random bits, sources."""
+    return {
         "versions": versions(),
         "random bits": {"threefry partitionable": _partitionable()},
-        "source of": source_digests(type(sweep.model)),
+        "source of": source_digests(model),
     }
 
 

@@ -23,8 +23,10 @@ from rich.text import Text
 
 from toymodels.engine import finalise
 from toymodels.engine.execute import execute
+from toymodels.engine.executors import Executor
+from toymodels.engine.lock import locked
 from toymodels.engine.provenance import identity
-from toymodels.engine.store import DiskStore, MemoryStore
+from toymodels.engine.store import LOCK, DiskStore, MemoryStore, Store
 from toymodels.engine.sweep import Sweep, plan
 from toymodels.model import ToyModel
 
@@ -37,6 +39,7 @@ def run(
     batch: int | None = None,
     fresh: bool = False,
     devices: Sequence[jax.Device] | None = None,
+    executor: Executor | None = None,
 ) -> xr.Dataset:
     """Simulate all runs of `sweep` and return them labelled.
 
@@ -44,10 +47,11 @@ def run(
     runs are kept there chunk by chunk, and runs that it holds, from whatever sweep, are not computed again;
     the result is also written to `result.zarr` in it, and read lazily from there if it is larger than a
     gigabyte. `fresh=True` deletes the store's content first. `batch`: runs computed together on a device,
-    tuned if None. `devices`: default all.
+    tuned if None. `devices`: default all. `executor` (see `open_executor`): its workers compute the chunks, to the
+    same bits; it needs a `store`.
 
     Errors: `StoreMismatch` where the store belongs to another simulator, `EnvironmentProblem` where it cannot
-    be written.
+    be written, another process is writing it, or workers died twice.
 
     Example:
         >>> from toymodels.models import get_model
@@ -56,10 +60,26 @@ def run(
         {'learning_rate': 2, 'seed': 3}
     """
     ready = plan(sweep)
-    place = MemoryStore() if store is None else DiskStore(Path(store), identity(sweep), fresh=fresh)
-    with progress_bar(sweep.model.name, sweep.runs, progress) as advance:
-        execute(ready, place, batch=batch, devices=devices, advance=advance)
-    return finalise.in_memory(ready, place) if isinstance(place, MemoryStore) else finalise.on_disk(ready, place)
+    with open_store(store, sweep, fresh) as place:
+        with progress_bar(sweep.model.name, sweep.runs, progress) as advance:
+            execute(ready, place, batch=batch, devices=devices, executor=executor, advance=advance)
+        return finalise.in_memory(ready, place) if isinstance(place, MemoryStore) else finalise.on_disk(ready, place)
+
+
+@contextmanager
+def open_store(
+    path: str | Path | None, sweep: Sweep, fresh: bool, keep: frozenset[str] | None = None
+) -> Iterator[Store]:
+    """A place for the runs of `sweep`: the directory `path`, locked, or memory, which holds the observables `keep`."""
+    if path is None:
+        yield MemoryStore(keep)
+        return
+    with locked(Path(path) / LOCK):
+        place = DiskStore(Path(path), identity(sweep), fresh=fresh)
+        try:
+            yield place
+        finally:
+            place.close()
 
 
 def simulate_one(

@@ -29,7 +29,7 @@ def configure() -> None:
     if unset and "xla_force_host_platform_device_count" not in flags:
         # If jax has already started, it keeps the devices it has.
         with contextlib.suppress(RuntimeError):
-            jax.config.update("jax_num_cpu_devices", _cores())
+            jax.config.update("jax_num_cpu_devices", cores())
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     unset = jax.config.jax_compilation_cache_dir is None  # type: ignore[attr-defined]
@@ -39,7 +39,8 @@ def configure() -> None:
             jax.config.update("jax_compilation_cache_dir", str(directory))
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return os.cpu_count() or 1

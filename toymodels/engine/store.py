@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import secrets
 import shutil
 import time
 import warnings
@@ -22,7 +23,10 @@ from toymodels.errors import EnvironmentProblem, StoreMismatch
 
 Arrays = Mapping[str, np.ndarray]
 IDS = "_ids"
+LOCK = "lock"
 STALE_SECONDS = 3600.0
+SHARED_DISK_SECONDS = 60
+"""How long a network disk may take to show a file that another machine wrote."""
 
 
 class RunIndex:
@@ -154,8 +158,14 @@ class DiskStore:
             self.batches[key] = batch
             self._save()
 
-    def _load(self) -> None:
+    def look_again(self) -> None:
+        """Take in chunks that other processes have written since."""
+        self._load(frozenset(file.name for file in self._files))
+
+    def _load(self, known: frozenset[str] = frozenset()) -> None:
         for file in sorted(self.chunks.iterdir()):
+            if file.name in known:
+                continue
             if file.name.startswith("."):
                 if time.time() - file.stat().st_mtime > STALE_SECONDS:
                     file.unlink(missing_ok=True)
@@ -189,11 +199,20 @@ class DiskStore:
 
     def add(self, ids: np.ndarray, arrays: Arrays) -> None:
         """Write finished runs as one chunk."""
-        buffer = io.BytesIO()
-        np.savez(buffer, **{IDS: ids}, **arrays)  # type: ignore[arg-type]
-        content = buffer.getbuffer()
-        file = self.chunks / f"{hashlib.sha256(content).hexdigest()}.npz"
-        write_atomically(file, content)
+        self.adopt(write_chunk(self.chunks, ids, arrays).name, ids)
+
+    def adopt(self, name: str, ids: np.ndarray) -> None:
+        """Take in the chunk file `name` with the runs `ids`, which may have been written on another machine."""
+        file = self.chunks / name
+        for _ in range(SHARED_DISK_SECONDS):
+            if file.exists():
+                break
+            time.sleep(1.0)
+        else:
+            raise EnvironmentProblem(
+                f"A worker wrote the chunk {name}, but it is not in {self.chunks}: put the results on a disk that all "
+                "workers share."
+            )
         self._index.add(ids, len(self._files))
         self._files.append(file)
 
@@ -217,6 +236,16 @@ class DiskStore:
 Store = MemoryStore | DiskStore
 
 
+def write_chunk(folder: Path, ids: np.ndarray, arrays: Arrays) -> Path:
+    """Write runs to a file in `folder` that is named after its content."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **{IDS: ids}, **arrays)  # type: ignore[arg-type]
+    content = buffer.getbuffer()
+    file = folder / f"{hashlib.sha256(content).hexdigest()}.npz"
+    write_atomically(file, content)
+    return file
+
+
 def _digest_file(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -233,7 +262,8 @@ def differences(old: Any, new: Any, name: str = "") -> Iterator[str]:
 
 def write_atomically(file: Path, content: bytes | memoryview) -> None:
     """Write a file that is either there in full or not at all, also after a crash."""
-    temporary = file.with_name(f".{file.name[:32]}-{os.getpid()}.tmp")
+    # Process ids repeat on other machines.
+    temporary = file.with_name(f".{file.name[:32]}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
     with writing(file.parent):
         try:
             with temporary.open("wb") as stream:

@@ -57,6 +57,8 @@ class Case:
     cache: dict[str, np.ndarray] = dataclasses.field(default_factory=dict, repr=False, compare=False)
     """What depends on the data alone and is dear, such as a bootstrap; shared by the claim and its
     mutants."""
+    copies: np.ndarray | None = dataclasses.field(default=None, repr=False, compare=False)
+    """(runs,): runs that repeat an earlier one; None if there are none."""
 
     def column(self, name: str | float, role: str) -> np.ndarray:
         """A variable of the data (or one number for all) as (points, runs)."""
@@ -67,6 +69,12 @@ class Case:
     @property
     def kept_points(self) -> np.ndarray:
         return np.asarray(self.keep.any(axis=1))
+
+    @property
+    def without_copies(self) -> Case:
+        """The same case, judged on the first run of every set of copies alone."""
+        keep = self.keep if self.copies is None else self.keep & ~self.copies
+        return dataclasses.replace(self, keep=keep, copies=None, cache={})
 
     def point_alarm(self) -> float:
         """Bonferroni's share of one point: valid whatever the dependence, as for seeds shared by all
@@ -104,6 +112,10 @@ class Estimate:
         """NaN ends carry no information, hence become infinite."""
         return cls(value, np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high))
 
+    def covering(self, other: Estimate) -> Estimate:
+        """The same value with intervals that hold the other's as well."""
+        return Estimate(self.value, np.minimum(self.low, other.low), np.maximum(self.high, other.high))
+
 
 @dataclasses.dataclass(frozen=True)
 class Kind(abc.ABC):
@@ -120,9 +132,21 @@ class Kind(abc.ABC):
     def columns(self, observable: str) -> dict[str, str]:
         """{role: name} of the variables that the data must hold; the first gives the dims."""
 
-    @abc.abstractmethod
     def estimate(self, case: Case, predicted: np.ndarray) -> Estimate:
-        """Discrepancy of the data from `predicted` (points, runs)."""
+        """Discrepancy of the data from `predicted` (points, runs).
+
+        Copied runs never narrow an interval: it covers what the data say with them and without them.
+        """
+        found = self.interval(case, predicted)
+        return found if case.copies is None else found.covering(self.interval(case.without_copies, predicted))
+
+    @abc.abstractmethod
+    def interval(self, case: Case, predicted: np.ndarray) -> Estimate:
+        """The discrepancy where every kept run counts."""
+
+    def evidence(self, case: Case) -> np.ndarray | None:
+        """(points, runs): the numbers that must tell runs apart; None where runs are not the unit of evidence."""
+        return None
 
     @abc.abstractmethod
     def shift(self, case: Case, claim: np.ndarray, mutant: np.ndarray) -> np.ndarray:

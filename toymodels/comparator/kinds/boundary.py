@@ -62,7 +62,7 @@ class Boundary(Kind):
         with np.errstate(divide="ignore"):
             return np.log(lower), np.log(upper), slack
 
-    def estimate(self, case: Case, predicted: np.ndarray) -> Estimate:
+    def interval(self, case: Case, predicted: np.ndarray) -> Estimate:
         lower, upper, slack = self._bracket(case)
         with np.errstate(divide="ignore", invalid="ignore"):
             claim = np.log(predicted[:, 0])
@@ -70,7 +70,7 @@ class Boundary(Kind):
         return Estimate.of(middle - claim, lower - slack - claim, upper - claim)
 
     def measure(self, case: Case) -> Estimate:
-        log = self.estimate(case, np.ones(case.layout.shape))
+        log = self.interval(case, np.ones(case.layout.shape))
         return Estimate.of(np.exp(log.value), np.exp(log.low), np.exp(log.high))
 
     def shift(self, case: Case, claim: np.ndarray, mutant: np.ndarray) -> np.ndarray:

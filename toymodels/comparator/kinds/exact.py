@@ -46,7 +46,7 @@ class Exact(Kind):
         extra = {"error budget": self.error} if isinstance(self.error, str) else {}
         return {"observable": observable, **extra}
 
-    def estimate(self, case: Case, predicted: np.ndarray) -> Estimate:
+    def interval(self, case: Case, predicted: np.ndarray) -> Estimate:
         value, low, high = (
             discrepancy(_positive_part(end, self.scale), predicted, self.scale)[:, 0]
             for end in _budget(case, self.error)
@@ -92,8 +92,8 @@ class Bound(Exact):
         if self.side not in ("upper", "lower"):
             raise unknown("side of a bound", self.side, ("upper", "lower"))
 
-    def estimate(self, case: Case, predicted: np.ndarray) -> Estimate:
-        raw = super().estimate(case, predicted)
+    def interval(self, case: Case, predicted: np.ndarray) -> Estimate:
+        raw = super().interval(case, predicted)
         if self.side == "lower":
             raw = Estimate(-raw.value, -raw.high, -raw.low)
         # NaN stays NaN (no measurement); everything below the bound is the same "not violated".

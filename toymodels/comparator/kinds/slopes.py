@@ -40,6 +40,9 @@ class Slope(Kind):
     def measure(self, case: Case) -> Estimate:
         return self.points.measure(case)
 
+    def evidence(self, case: Case) -> np.ndarray | None:
+        return self.points.evidence(case)
+
     def runs(self, case: Case) -> int | None:
         return self.points.runs(case)
 
@@ -127,8 +130,8 @@ class Exponent(Slope):
                 "An exponent needs points on the scale 'log': its slope is that of log(measured/predicted)."
             )
 
-    def estimate(self, case: Case, predicted: np.ndarray) -> Estimate:
-        points = self.points.estimate(case, predicted)
+    def interval(self, case: Case, predicted: np.ndarray) -> Estimate:
+        points = self.points.interval(case, predicted)
         slope = self._slope(case, points.value, points.low, points.high)
         if not isinstance(self.points, Statistical):
             return slope
@@ -170,8 +173,8 @@ class Asymptotic(Slope):
         if getattr(self.points, "scale", "log") == "log":
             raise UsageError("An asymptotic order needs points on the scale 'linear' or 'relative'.")
 
-    def estimate(self, case: Case, predicted: np.ndarray) -> Estimate:
-        remainder = self.points.estimate(case, predicted)
+    def interval(self, case: Case, predicted: np.ndarray) -> Estimate:
+        remainder = self.points.interval(case, predicted)
         straddles = (remainder.low <= 0) & (remainder.high >= 0)
         near = np.minimum(np.abs(remainder.low), np.abs(remainder.high))
         far = np.maximum(np.abs(remainder.low), np.abs(remainder.high))

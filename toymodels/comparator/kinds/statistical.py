@@ -40,6 +40,9 @@ class Statistical(Kind):
     "unknown" (anything: the interval allows for both extremes), "above" (larger than can be told, such as a
     time that was not reached), "below", or "drop" (left out and counted). Infinite values are taken at their
     word.
+
+    `support` declares the least and the largest value that a run can have, for means. An interval for a mean
+    cannot know of outcomes too rare to have been seen; with their worst value declared it allows for them.
     """
 
     over: tuple[str, ...] | str = ("seed",)
@@ -47,6 +50,7 @@ class Statistical(Kind):
     scale: str = "log"
     censored: str = "unknown"
     flag: str | None = None
+    support: tuple[float, float] | None = None
     name: ClassVar[str] = "statistical"
 
     def __post_init__(self) -> None:
@@ -57,6 +61,13 @@ class Statistical(Kind):
             raise unknown("estimator", self.estimator, ("median", *MEANS, "q10", "q90", "q99"))
         if self.estimator == "geometric_mean" and self.scale != "log":
             raise UsageError("A geometric mean is compared on the scale 'log'; use 'mean' on the others.")
+        if self.support is not None and (
+            self.estimator not in ("mean", "geometric_mean") or not self.support[0] < self.support[1]
+        ):
+            raise UsageError(
+                f"support={self.support!r} with the estimator {self.estimator!r}: it is (least, largest) possible value "
+                "of a run, for 'mean' and 'geometric_mean' alone."
+            )
 
     @property
     def _quantile(self) -> float | None:
@@ -81,9 +92,22 @@ class Statistical(Kind):
             values = np.where(case.column(self.flag, "censoring flag") != 0, np.nan, values)
         if self.scale == "log" and np.any(values < 0):
             raise UsageError(f"{case.observable!r} is negative somewhere; compare it on scale 'linear' or 'relative'.")
+        if self.support is not None and np.any((values < self.support[0]) | (values > self.support[1])):
+            raise UsageError(f"{case.observable!r} leaves support={self.support!r} somewhere; name the range it has.")
         return values
 
-    def estimate(self, case: Case, predicted: np.ndarray) -> Estimate:
+    def _reach(self, predicted: np.ndarray, keep: np.ndarray) -> np.ndarray | None:
+        """(2, points): the least and the largest value that `per_run` can take."""
+        if self.support is None:
+            return None
+        ends = (self.per_run(np.full(predicted.shape, end), predicted) for end in self.support)
+        low, high = (np.where(keep, end, fill) for end, fill in zip(ends, (np.inf, -np.inf), strict=True))
+        return np.array([low.min(axis=1), high.max(axis=1)])
+
+    def evidence(self, case: Case) -> np.ndarray | None:
+        return self._values(case)
+
+    def interval(self, case: Case, predicted: np.ndarray) -> Estimate:
         return self._compare(self._values(case), predicted, case.keep, case.point_alarm())
 
     def _compare(self, values: np.ndarray, predicted: np.ndarray, keep: np.ndarray, alarm: float) -> Estimate:
@@ -93,7 +117,7 @@ class Statistical(Kind):
         if self._quantile is not None:
             reduced = intervals.quantile(runs, keep, self._quantile, alarm, self.censored)
         else:
-            reduced = intervals.mean(runs, keep, alarm, self.censored)
+            reduced = intervals.mean(runs, keep, alarm, self.censored, self._reach(predicted, keep))
         return Estimate.of(*(self.finish(end) for end in (reduced.value, reduced.low, reduced.high)))
 
     def per_run(self, values: np.ndarray, predicted: np.ndarray) -> np.ndarray:
@@ -126,17 +150,19 @@ class Statistical(Kind):
 
     def measure(self, case: Case) -> Estimate:
         values, alarm = self._values(case), case.point_alarm()
+        support = None if self.support is None else np.array(self.support)[:, None]
         if self._is_share(values[case.keep]):
             share = intervals.share(values, case.keep, alarm, self.censored)
             return Estimate.of(share.value, share.low, share.high)
         if self.estimator == "geometric_mean":
             with np.errstate(divide="ignore"):
-                logs = intervals.mean(np.log(values), case.keep, alarm, self.censored)
+                reach = None if support is None else np.log(support)
+                logs = intervals.mean(np.log(values), case.keep, alarm, self.censored, reach)
             return Estimate.of(np.exp(logs.value), np.exp(logs.low), np.exp(logs.high))
         if self._quantile is not None:
             reduced = intervals.quantile(values, case.keep, self._quantile, alarm, self.censored)
         else:
-            reduced = intervals.mean(values, case.keep, alarm, self.censored)
+            reduced = intervals.mean(values, case.keep, alarm, self.censored, support)
         return Estimate.of(reduced.value, reduced.low, reduced.high)
 
     def shift(self, case: Case, claim: np.ndarray, mutant: np.ndarray) -> np.ndarray:
@@ -183,7 +209,8 @@ class Statistical(Kind):
         keep = case.keep & ~np.isnan(values) if self.censored == "drop" else case.keep
         runs = self.per_run(values, predicted)
         finite = np.isfinite(runs) | ~keep
-        if self._is_share(values[keep]) or not runs.size:
+        # Resampling knows nothing of outcomes that were not seen, for which the points' own intervals allow.
+        if self._is_share(values[keep]) or not runs.size or self.support is not None:
             return np.full(len(groups), np.inf)
 
         def reduce(rows: np.ndarray, kept: np.ndarray) -> np.ndarray:
@@ -206,7 +233,7 @@ class Statistical(Kind):
     def needed_runs(self, case: Case, shrink: float) -> int | None:
         alarm = case.point_alarm()
         quantile = self._quantile
-        least = 1 if self.estimator == "share" else intervals.LEAST_RUNS_OF_A_MEAN
+        least = 1 if self.estimator == "share" else intervals.least_runs_of_a_mean(alarm, self.support is not None)
         if quantile is not None:
             least = intervals.least_runs(quantile, alarm)
         runs = self.runs(case)
