@@ -14,11 +14,13 @@ from typing import Any
 
 import xarray as xr
 
-from runs.experiment import Comparison, Data, Experiment, Onset, Scale
-from theory.registry import get_claim
-from theory.variants import predict_variants
-from toymodels.comparator import Verdict, compare, overlay, rank_rivals, save_figure
-from toymodels.engine import bisect_onset, run
+from runs.experiment import Data, Experiment, Onset, Scale
+from runs.judging import Judged, judge
+from runs.loading import sources as own_sources
+from runs.registry import is_own
+from toymodels.comparator import Verdict, save_figure
+from toymodels.engine import Executor, bisect_onset, run
+from toymodels.engine.lock import locked
 from toymodels.engine.provenance import commit, versions
 from toymodels.engine.tree import save_tree
 from toymodels.errors import EnvironmentProblem
@@ -26,16 +28,6 @@ from toymodels.errors import EnvironmentProblem
 SUMMARY = "verdicts.json"
 MOST_NUMBERS = 2_000_000
 """Numbers of one comparison that are kept under /theory."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Judged:
-    """A comparison, its verdict, the ranking of its rivals and the stem of its overlay (without suffix)."""
-
-    comparison: Comparison
-    verdict: Verdict
-    ranking: tuple[dict[str, Any], ...] = ()
-    figure: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,31 +66,46 @@ def execute(
     fresh: bool = False,
     progress: bool = False,
     announce: Announcer | None = None,
+    executor: Executor | None = None,
 ) -> Outcome:
     """Run `experiment` at `scale` under `out`/name/scale and return its verdicts.
 
     What a previous run finished is taken from disk: whole experiments while no source file has changed, single training
     runs while the simulator has not. `fresh` deletes all of it first. Raises `StoreMismatch` when a store on disk was
-    written by another simulator, `EnvironmentProblem` when `out` cannot be written.
+    written by another simulator, `EnvironmentProblem` when `out` cannot be written, or another process is at it.
+    `executor`: whose workers train (default: this process).
     """
     announce = announce or Announcer()
     directory = out / experiment.name / scale
-    if fresh and directory.exists():
-        shutil.rmtree(directory)
     _make(directory)
-    stamp = source_digest()
+    with locked(directory.with_name(f"{scale}.lock")):
+        if fresh:
+            shutil.rmtree(directory)
+            _make(directory)
+        return _execute(experiment, scale, directory, progress, announce, executor)
+
+
+def _execute(
+    experiment: Experiment,
+    scale: Scale,
+    directory: Path,
+    progress: bool,
+    announce: Announcer,
+    executor: Executor | None,
+) -> Outcome:
+    stamp = source_digest(own=is_own(experiment))
     earlier = _reload(experiment, scale, directory, stamp)
     if earlier is not None:
         for judged in earlier.judged:
             announce.verdict(judged)
         return earlier
 
-    raw = _simulate(experiment, scale, directory, progress, announce)
+    raw = _simulate(experiment, scale, directory, progress, announce, executor)
     data = experiment.measure(raw)
     verdicts: list[Judged] = []
     predictions = {}
     for comparison in experiment.comparisons:
-        one, predicted = _judge(comparison, data[comparison.data], directory)
+        one, predicted = judge(comparison, data[comparison.data], directory)
         predictions[comparison.id] = predicted
         verdicts.append(one)
         announce.verdict(one)
@@ -110,7 +117,12 @@ def execute(
 
 
 def _simulate(
-    experiment: Experiment, scale: Scale, directory: Path, progress: bool, announce: Announcer
+    experiment: Experiment,
+    scale: Scale,
+    directory: Path,
+    progress: bool,
+    announce: Announcer,
+    executor: Executor | None,
 ) -> dict[str, xr.Dataset]:
     planned = experiment.sweeps(scale)
     raw = {}
@@ -119,60 +131,10 @@ def _simulate(
         store = directory / "stores" / name
         if isinstance(plan, Onset):
             fields = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
-            raw[name] = bisect_onset(**fields, store=store, progress=progress)
+            raw[name] = bisect_onset(**fields, store=store, progress=progress, executor=executor)
         else:
-            raw[name] = run(plan, store, progress=progress)
+            raw[name] = run(plan, store, progress=progress, executor=executor)
     return raw
-
-
-def _judge(comparison: Comparison, data: xr.Dataset, directory: Path) -> tuple[Judged, xr.DataArray]:
-    bound = {symbol: data[source] for symbol, source in comparison.bind.items()}
-    claim = get_claim(comparison.claim)
-    convert = comparison.convert or (lambda prediction, dataset: prediction)
-    predictions = convert(predict_variants(claim, bound, mutants=comparison.mutants), data)
-    in_domain = None if comparison.beyond_domain else claim.evaluate(bound)["in_domain"]
-    verdict = compare(
-        data,
-        predictions,
-        observable=comparison.observable,
-        kind=comparison.kind,
-        margin=comparison.margin,
-        id=comparison.id,
-        claim=comparison.claim,
-        in_domain=in_domain,
-        domain=comparison.domain,
-        expect=comparison.expect,
-        reason=comparison.reason,
-    )
-    rivals = {
-        name: convert(predict_variants(get_claim(name), bound, mutants=False), data).isel(variant=0, drop=True)
-        for name in comparison.rivals
-    }
-    ranking: tuple[dict[str, Any], ...] = ()
-    if rivals:
-        contenders = {comparison.claim: predictions.isel(variant=0, drop=True), **rivals}
-        ranking = tuple(
-            rank_rivals(
-                data, contenders, observable=comparison.observable, kind=comparison.kind, in_domain=in_domain
-            ).as_records()
-        )
-    figure = None
-    if comparison.x is not None:
-        drawn = overlay(
-            data,
-            predictions.isel(variant=0, drop=True),
-            verdict=verdict,
-            observable=comparison.observable,
-            kind=comparison.kind,
-            x=comparison.x,
-            hue=comparison.hue,
-            rivals=rivals,
-            in_domain=in_domain,
-            **comparison.overlay,
-        )
-        save_figure(drawn, directory / "figures" / comparison.id, verdict.points)
-        figure = f"figures/{comparison.id}"
-    return Judged(comparison, verdict, ranking, figure), predictions
 
 
 def _save(
@@ -242,14 +204,17 @@ def _reload(experiment: Experiment, scale: Scale, directory: Path, stamp: str) -
     return Outcome(experiment, scale, directory, judged, reused=True) if complete else None
 
 
-def source_digest() -> str:
-    """Digest of every source file of the three packages: verdicts are reused only while none has changed."""
+def source_digest(own: bool = True) -> str:
+    """Digest of every source file of the three packages, and, with `own`, of the folders that the user's loaded files
+    come from: verdicts are reused only while none has changed."""
     digest = hashlib.sha256()
     for package in ("runs", "theory", "toymodels"):
         root = Path(str(importlib.import_module(package).__file__)).parent
         for path in sorted(root.rglob("*")):
             if path.suffix in {".py", ".bib", ".mplstyle"}:
                 digest.update(str(path.relative_to(root.parent)).encode() + b"\0" + path.read_bytes())
+    for path in own_sources() if own else ():
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 

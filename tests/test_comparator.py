@@ -508,12 +508,14 @@ def test_domain_that_other_runs_do_not_confirm() -> None:
         "id": "d",
         "claim": "l",
     }
-    assert c.agreement_domain(good, CONSTANT, confirm=good, **options).status == "agrees"
-    found = c.agreement_domain(good, CONSTANT, confirm=bad, **options)
+    again, other = (c.Measurement(data, CONSTANT, options["validity"]) for data in (good, bad))
+    assert c.agreement_domain(good, CONSTANT, confirm=again, **options).status == "agrees"
+    found = c.agreement_domain(good, CONSTANT, confirm=other, **options)
     assert found.status == "inconclusive"
     assert "other runs say disagrees" in found.sentence
-    with pytest.raises(UsageError, match="confirm="):
-        c.agreement_domain(good, CONSTANT, **options)
+    alone = c.agreement_domain(good, CONSTANT, **options)
+    assert alone.status == "inconclusive"
+    assert "chosen, not confirmed" in alone.sentence
 
 
 # --- wrong input --------------------------------------------------------------------------------------------------

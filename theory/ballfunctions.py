@@ -113,7 +113,7 @@ class Region:
             symbols = {s.name: s for s in function.free_symbols}
             self.function = ball_function(function, keys)
             for key in keys:
-                slope = sp.diff(function, symbols.get(symbol_named(key), sp.Dummy()))
+                slope = _tidy(sp.diff(function, symbols.get(symbol_named(key), sp.Dummy())))
                 self.slopes.append((slope, ball_function(slope, keys)))
         else:
             self.function = function
@@ -165,6 +165,15 @@ class Region:
             return False
         hessian = [[real(entry(*balls)) for entry in row] for row in self.curvatures]
         return all(arb_mat([row[:k] for row in hessian[:k]]).det() > 0 for k in range(1, len(hessian) + 1))
+
+
+def _tidy(formula: sp.Expr) -> sp.Expr:
+    """In factors where that is cheap: terms that cancel would widen the balls."""
+    if sp.count_ops(formula) > 60:
+        return formula
+    with contextlib.suppress(sp.PolynomialError, NotImplementedError):
+        return sp.factor(sp.together(formula))
+    return formula
 
 
 def _positive(value: arb, strict: bool) -> bool:

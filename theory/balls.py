@@ -118,7 +118,8 @@ def certified_unique_root(
 ) -> Proof:  # fmt: skip
     """Prove that `function` has exactly one root in `unknown` inside the bracket, for every point of the box `over`.
 
-    Its signs at the ends are certain and opposite, and its derivative keeps one sign between them.
+    Over a box, its signs at the ends are certain and opposite, and its derivative keeps one sign between them. Without
+    one, the bracket is cut until every part has a certain sign or a certain sign of the slope.
     """
     low, high = bracket
     options: dict[str, Any] = {"precision": precision, "max_boxes": max_boxes}
@@ -126,8 +127,37 @@ def certified_unique_root(
     right = _value_sign(function.subs(unknown, high), over or {}, options)
     if not left or left + right:
         return Proof(False, f"the ends of the bracket of {unknown} have no certain, opposite signs")
-    slope = certified_sign(function.diff(unknown), {**(over or {}), unknown: bracket}, right, **options)
+    if not over:
+        return _one_sign_change(function, unknown, bracket, precision, max_boxes)
+    slope = certified_sign(function.diff(unknown), {**over, unknown: bracket}, right, **options)
     return Proof(slope.passed, f"opposite signs at the ends of {unknown}; slope {slope.detail}")
+
+
+def _one_sign_change(
+    function: sp.Expr, unknown: sp.Symbol, bracket: tuple[Any, Any], precision: int, max_boxes: int
+) -> Proof:
+    """Every part of the bracket has a certain sign, or is monotone between certain signs; one part changes sign."""
+    value, slope = ball_function(function, [unknown]), ball_function(function.diff(unknown), [unknown])
+    with working_precision(precision):
+        parts, done, changes = [ends(bracket)], 0, 0
+        while parts:
+            low, high = parts.pop()
+            done += 1
+            whole = real(value(low.union(high)))
+            if whole > 0 or whole < 0:
+                continue
+            tilt = real(slope(low.union(high)))
+            first, last = real(value(low)), real(value(high))
+            certain = (first > 0 or first < 0) and (last > 0 or last < 0)
+            if certain and whole.is_finite() and (tilt > 0 or tilt < 0):
+                changes += bool(first > 0) != bool(last > 0)
+                continue
+            middle = ((low * 15 + high * 17) / 32).mid()  # not the centre, where a root is more likely
+            if done >= max_boxes or not (low < middle < high):
+                return Proof(False, f"not decided near {unknown} = {middle.str(6, radius=False)}")
+            parts += [(low, middle), (middle, high)]
+    count = {0: "no sign change", 1: "one sign change"}.get(changes, f"{changes} sign changes")
+    return Proof(changes == 1, f"{count} of {unknown} in the bracket, from {done} parts")
 
 
 def certified_definite(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sympy import (
+    Expr,
     Function,
     Integral,
     Rational,
@@ -17,7 +18,7 @@ from sympy import (
     tan,
 )
 
-from theory.claim import Assumption, Claim, Correction, Quantity, Source, Step, symbolic
+from theory.claim import Assumption, Claim, Correction, Quantity, Source, Step, certified, high_precision, symbolic
 from theory.ghost_vocabulary import (
     V,
     dt,
@@ -31,6 +32,20 @@ x, t, s, o_T, z = symbols("x t s o_T z", positive=True)
 PASSAGE = atan(threshold / sqrt(r)) / sqrt(r)
 EULER = PASSAGE + dt / 2 * log(1 + threshold**2 / r)
 BLOW_UP = pi / (2 * sqrt(r))
+
+
+def _growth_with_threshold(law: Expr) -> list[Expr]:
+    """Residuals: zero at threshold 0, and d/d threshold minus (1 + dt F'/2)/F, F = r + x^2, at the threshold."""
+    drift = r + x**2
+    growth = ((1 + dt * drift.diff(x) / 2) / drift).subs(x, threshold)
+    return [law.subs(threshold, 0), law.diff(threshold) - growth]
+
+
+ATAN = Step(
+    "where u - u^3/3 < atan(u) < u",
+    certified(lambda: [atan(z) < z, atan(z) > z - z**3 / 3], over={z: (Rational(1, 10**6), 2)}),
+)
+
 passage_time = Claim(
     id="ghost.passage_time",
     title="Time to reach the threshold",
@@ -56,7 +71,14 @@ passage_time = Claim(
         ),
         Step(
             "and reaches the threshold then",
-            symbolic(lambda: (sqrt(r) * tan(sqrt(r) * t)).subs(t, PASSAGE) - threshold),
+            symbolic(lambda law: (sqrt(r) * tan(sqrt(r) * t)).subs(t, law), lambda: threshold),
+        ),
+        Step(
+            "for the first time, on the first branch of the tangent",
+            certified(
+                lambda law: [sqrt(r) * law > Rational(1, 10**6), sqrt(r) * law < pi / 2],
+                over={r: (Rational(1, 10**4), Rational(1, 10)), threshold: (Rational(1, 2), 1000)},
+            ),
         ),
     ),
 )
@@ -78,12 +100,21 @@ blow_up_time = Claim(
     derivation=(
         Step(
             "the integral of dx/(r + x^2) from 0 to infinity",
-            symbolic(lambda: Integral(1 / (r + x**2), (x, 0, oo)), lambda: BLOW_UP),
+            symbolic(lambda law: law, lambda: Integral(1 / (r + x**2), (x, 0, oo))),
         ),
         Step(
             "it exceeds the time to reach the threshold by 1/threshold",
-            symbolic(lambda: series(BLOW_UP - PASSAGE.subs(threshold, 1 / s), s, 0, 3).removeO() - s),
+            symbolic(lambda law: series(law - PASSAGE.subs(threshold, 1 / s), s, 0, 3).removeO() - s),
         ),
+        Step(
+            "exactly by atan(u)/sqrt(r), u = sqrt(r)/threshold",
+            high_precision(
+                lambda law: law - PASSAGE,
+                lambda: atan(sqrt(r) / threshold) / sqrt(r),
+                over={r: (1e-4, 1e-1), threshold: (0.5, 1000)},
+            ),
+        ),
+        ATAN,
     ),
 )
 
@@ -112,6 +143,10 @@ euler_passage_time = Claim(
                 lambda: (1 / ((r + x**2) * (1 - dt * x))).diff(dt).subs(dt, 0), lambda: (log(1 + x**2 / r) / 2).diff(x)
             ),
         ),
+        Step(
+            "the statement starts at 0 and grows with the threshold as 1/F + dt F'/(2 F) there",
+            symbolic(_growth_with_threshold),
+        ),
     ),
 )
 
@@ -135,7 +170,11 @@ noisy_passage_time = Claim(
         ),
         Step(
             "m1(0) is the integral of 2x/(r + x^2)^3 over x > 0",
-            symbolic(lambda: Integral(2 * x / (r + x**2) ** 3, (x, 0, oo)), lambda: 1 / (2 * r**2)),
+            symbolic(lambda law: law.diff(noise), lambda: Integral(2 * x / (r + x**2) ** 3, (x, 0, oo))),
+        ),
+        Step(
+            "without noise it is the time of the Euler scheme",
+            symbolic(lambda law: _growth_with_threshold(law.subs(noise, 0))),
         ),
     ),
 )

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import numpy as np
 import sympy as sp
-from sympy import Expr, Function, Integral, Rational, diff, log, pi, symbols
+from sympy import Expr, Function, Integral, Rational, diff, log, oo, pi, powdenest, simplify, symbols
 
-from theory.claim import Assumption, Claim, Correction, Quantity, Root, Source, Step, symbolic
+from theory.claim import (
+    Assumption,
+    Claim,
+    Correction,
+    Quantity,
+    Root,
+    Source,
+    Step,
+    certified,
+    numerical,
+    symbolic,
+)
+from theory.compiled import numeric
 from theory.ghost_passage import BLOW_UP, PAPER
 from theory.ghost_slope import SHARP, SLOPE
 from theory.ghost_vocabulary import (
@@ -40,6 +53,34 @@ def _second_order() -> Expr:
     return _steps_per_r(h) * h - diff(1 / h, r) * h**2 / 2
 
 
+def _rounded_steps(law: Expr, relative_rate: float, start: float) -> float:
+    """Mean count of rho <- rho - kappa rho^(-3/2) until rho < 1, minus the statement's."""
+    numbers = {T: 10, learning_rate: relative_rate * pi**4 / (8 * 10**5)}
+    formula = numeric(law.subs(numbers), (initial_r,))
+    rho = start + (np.arange(256) + 0.5) / 256 * relative_rate * start**-1.5
+    excess = -formula(rho * float(OPTIMUM.subs(T, 10)))
+    while (above := rho >= 1).any():
+        rho = np.where(above, rho - relative_rate * np.maximum(rho, 0.5) ** -1.5, rho)
+        excess = excess + above
+    return float(excess.mean())
+
+
+def _five_halves(law: Expr) -> Expr:
+    """r^(5/2) of the loss T - pi/(2 sqrt(r)); a fifth root of a real number is undone by its fifth power."""
+    return powdenest(((pi / 2) / simplify(T - law)) ** 5, force=True)
+
+
+def _excess(law: Expr, sgn: int) -> Expr:
+    loss = sgn * (T - BLOW_UP).subs(r, rho * OPTIMUM)
+    return law.subs({mean_sign: sgn, mean_inverse_cube: rho**-3}) - loss
+
+
+SLOPE_OF_LOSS = Step("the loss T - t* has that slope", symbolic(lambda: (T - BLOW_UP).diff(r), lambda: SLOPE))
+OPTIMUM_STEP = Step("at r* the blow-up falls on T", symbolic(lambda: BLOW_UP.subs(r, OPTIMUM), lambda: T))
+SCALED = Step(
+    "kappa is the step of descent at r*, in units of r*",
+    symbolic(lambda: (learning_rate * (T - BLOW_UP).diff(r) / OPTIMUM).subs(r, OPTIMUM), lambda: KAPPA),
+)
 CONTINUOUS_STEPS = 8 * (initial_r**HALF5 - OPTIMUM**HALF5) / (5 * pi * learning_rate)
 ABOVE = Assumption("the start lies above the optimum", initial_r / OPTIMUM > 1.5)
 MANY = Assumption(
@@ -68,6 +109,18 @@ learning_step_continuous = Claim(
             "r^(5/2) falls by 5 pi learning_rate/8 a step: dr/dn = -learning_rate pi/(4 r^(3/2))",
             symbolic(lambda: (r**HALF5).diff(r) * learning_rate * SLOPE, lambda: 5 * pi * learning_rate / 8),
         ),
+        Step(
+            "the statement counts from r*, one more for every step of r0",
+            symbolic(
+                lambda law: [
+                    law.subs(initial_r, OPTIMUM),
+                    law.diff(initial_r) * learning_rate * SLOPE.subs(r, initial_r),
+                ],
+                lambda: [0, 1],
+            ),
+        ),
+        SLOPE_OF_LOSS,
+        OPTIMUM_STEP,
     ),
 )
 
@@ -95,10 +148,25 @@ learning_step = Claim(
             symbolic(lambda: _second_order(), lambda: 1),
         ),
         Step(
-            "for h = learning_rate pi/(4 r^(3/2)) that is the statement, but for the rounding",
+            "for h = learning_rate pi/(4 r^(3/2)) that is how the statement grows with r0",
             symbolic(
-                lambda: (CONTINUOUS_STEPS + Rational(3, 4) * log(initial_r / OPTIMUM)).diff(initial_r),
+                lambda law: law.diff(initial_r),
                 lambda: _steps_per_r(learning_rate * SLOPE).subs(r, initial_r),
+            ),
+        ),
+        Step(
+            "at r0 = r* it is the mean of rounding up, over starts spread over a step",
+            symbolic(lambda law: law.subs(initial_r, OPTIMUM), lambda: Integral(x, (x, 0, 1))),
+        ),
+        SLOPE_OF_LOSS,
+        OPTIMUM_STEP,
+        Step(
+            "mean number of iterations over starts spread over a step, minus the statement",
+            numerical(
+                _rounded_steps,
+                tolerance=0.01,
+                over={"relative_rate": (0.005, 0.02), "start": (2, 5)},
+                reason="an iteration; the mean over 256 starts is uncertain by 0.002, the next order is 0.4 kappa",
             ),
         ),
     ),
@@ -126,17 +194,16 @@ plateau_loss_continuous = Claim(
     derivation=(
         Step(
             "L = T - pi/(2 sqrt(r)) with r^(5/2) = r0^(5/2) - 5 pi learning_rate n/8",
-            symbolic(
-                lambda: (T - BLOW_UP).subs(r, LEFT ** Rational(2, 5)), lambda: T - pi / 2 * LEFT ** Rational(-1, 5)
-            ),
+            symbolic(lambda: (T - BLOW_UP).subs(r, x ** Rational(2, 5)), lambda: T - pi / 2 * x ** Rational(-1, 5)),
         ),
         Step(
-            "which descends by the slope of L",
+            "in the statement r, where L = T - pi/(2 sqrt(r)), starts at r0 and has r^(5/2) fall evenly by that",
             symbolic(
-                lambda: (LEFT ** Rational(2, 5)).diff(step),
-                lambda: -learning_rate * SLOPE.subs(r, LEFT ** Rational(2, 5)),
+                lambda law: [_five_halves(law).subs(step, 0), _five_halves(law).diff(step)],
+                lambda: [initial_r**HALF5, -(r**HALF5).diff(r) * learning_rate * SLOPE],
             ),
         ),
+        SLOPE_OF_LOSS,
         Step(
             "the loss falls (r0/r*)^3 times faster at r*",
             symbolic(
@@ -167,8 +234,28 @@ plateau_loss = Claim(
     derivation=(
         Step(
             "the steps to r solve N(r) - N(r - h) = 1 to second order in the step h",
-            symbolic(lambda: -STEPS_TO_R.diff(r) - _steps_per_r(learning_rate * SLOPE)),
+            symbolic(
+                lambda law: [
+                    -law.residual.diff(r),
+                    -law.residual.diff(step),
+                    law.residual.subs({r: initial_r, step: 0}),
+                ],
+                lambda: [_steps_per_r(learning_rate * SLOPE), 1, 0],
+            ),
         ),
+        Step(
+            "the loss is T less the integral of dx/(r + x^2)",
+            symbolic(lambda law: law.result, lambda: T - Integral(1 / (r + x**2), (x, 0, oo))),
+        ),
+        Step(
+            "there is one such r: fewer steps lead to a higher one",
+            certified(
+                lambda law: -law.residual.diff(r) * learning_rate > r ** Rational(3, 2),
+                over={r: (Rational(1, 10**5), 1), learning_rate: (Rational(1, 10**12), Rational(1, 100))},
+                factor=r ** Rational(3, 2),
+            ),
+        ),
+        SLOPE_OF_LOSS,
         Step("of which h N' - h^2 N''/2 = 1, N'' of the leading term", symbolic(_second_order, lambda: 1)),
     ),
 )
@@ -196,8 +283,9 @@ floor = Claim(
         ),
         Step(
             "its mean over rho - 1 uniform on (-kappa, kappa)",
-            symbolic(lambda: T * Integral(x / 2, (x, 0, KAPPA)) / KAPPA, lambda: 2 * learning_rate * T**6 / pi**4),
+            symbolic(lambda law: law, lambda: T * Integral(x / 2, (x, 0, KAPPA)) / KAPPA),
         ),
+        SCALED,
     ),
 )
 
@@ -224,6 +312,14 @@ oscillation_identity = Claim(
             "the loss is T sgn (1 - rho^(-1/2))",
             symbolic(lambda: (T - BLOW_UP).subs(r, rho * OPTIMUM), lambda: T * (1 - rho ** -Rational(1, 2))),
         ),
+        Step(
+            "in every step the statement exceeds the loss by -T/(2 kappa) of that change, whose mean is 0",
+            symbolic(
+                lambda law: [_excess(law, sgn) for sgn in (1, -1)],
+                lambda: [-T / (2 * KAPPA) * ((rho - sgn * KAPPA * rho**-HALF3) ** 2 - rho**2) for sgn in (1, -1)],
+            ),
+        ),
+        SCALED,
     ),
 )
 
@@ -249,7 +345,16 @@ collapse = Claim(
     predicts=Quantity("loss", unit="time"),
     kind="identity",
     source=Source.own("in units of r* and T only kappa is left of the descent"),
-    derivation=(Step("a step of rho = r/r* depends on kappa and rho alone", symbolic(_scaled_step)),),
+    derivation=(
+        Step("a step of rho = r/r* depends on kappa and rho alone", symbolic(_scaled_step)),
+        Step(
+            "the statement takes the loss at rho and sample_T, |T - t*|, to the loss at rho and T",
+            symbolic(
+                lambda law: law.subs(sample_loss, (T - BLOW_UP).subs(r, rho * OPTIMUM).subs(T, sample_T)),
+                lambda: (T - BLOW_UP).subs(r, rho * OPTIMUM),
+            ),
+        ),
+    ),
 )
 
 CLAIMS = (

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from sympy import Rational, Symbol, exp, integrate, log, pi, sign, sqrt, symbols, tan
+from sympy import Expr, Rational, Symbol, exp, factor, integrate, pi, sign, simplify, sqrt, symbols, tan
 
-from theory.claim import Assumption, Claim, Correction, Quantity, Root, Source, Step, high_precision, symbolic
+from theory.balls import certified_unique_root
+from theory.claim import (
+    Assumption,
+    Claim,
+    Correction,
+    Quantity,
+    Root,
+    Source,
+    Step,
+    certified,
+    symbolic,
+)
 from theory.ghost_passage import BLOW_UP, PAPER
 from theory.ghost_vocabulary import OPTIMUM, SILENT, T, V, confidence, output_offset, r, threshold
 
 t, z = symbols("t z", positive=True)
+x = Symbol("x", real=True)
 SLOPE = pi / (4 * r ** Rational(3, 2))
 S = Symbol("S", positive=True)
 
@@ -22,8 +34,22 @@ FAR = SHARP[:1]
 ALIVE = Assumption("above the no-learning zone", r / OPTIMUM > 0.25)
 
 
-def _S(z: Symbol) -> Symbol:
+OUTPUT = 1 / (1 + exp(-confidence * (x - threshold)))
+"""o(x), for the derivations."""
+
+
+def _S(z: Symbol) -> Expr:
     return 1 / (1 + exp(z))
+
+
+def _rest() -> Expr:
+    """The output at x = 0."""
+    return OUTPUT.subs(x, 0)
+
+
+def _sharp(law: Expr, ratio: Expr) -> Expr:
+    """The law at r = ratio r*, signs decided where they can be."""
+    return law.subs(r, ratio * OPTIMUM).replace(sign, lambda argument: sign(factor(argument)))
 
 
 sharp_slope = Claim(
@@ -53,6 +79,13 @@ sharp_slope = Claim(
             symbolic(lambda: BLOW_UP.subs(r, OPTIMUM / 4), lambda: 2 * T),
         ),
         Step("at r* the slope is 2 T^3/pi^2", symbolic(lambda: SLOPE.subs(r, OPTIMUM), lambda: 2 * T**3 / pi**2)),
+        Step(
+            "the statement is the slope of T - t* for every r > r*, and of t* - T for every r < r*",
+            symbolic(
+                lambda law: [_sharp(law, 1 + z), _sharp(law, 1 / (1 + z))],
+                lambda: [_sharp((T - BLOW_UP).diff(r), 1 + z), _sharp((BLOW_UP - T).diff(r), 1 / (1 + z))],
+            ),
+        ),
     ),
 )
 
@@ -71,7 +104,7 @@ slope_above = Claim(
     derivation=(
         Step(
             "L = S^2 t* + (T - t*), t* = pi/(2 sqrt(r))",
-            symbolic(lambda: (S**2 * BLOW_UP + T - BLOW_UP).diff(r), lambda: (1 - S**2) * SLOPE),
+            symbolic(lambda law: law, lambda: (_rest() ** 2 * BLOW_UP + T - BLOW_UP).diff(r)),
         ),
     ),
 )
@@ -91,7 +124,7 @@ slope_below = Claim(
     derivation=(
         Step(
             "L = S^2 T + (1 - S)^2 (t* - T), t* = pi/(2 sqrt(r))",
-            symbolic(lambda: (S**2 * T + (1 - S) ** 2 * (BLOW_UP - T)).diff(r), lambda: -((1 - S) ** 2) * SLOPE),
+            symbolic(lambda law: law, lambda: (_rest() ** 2 * T + (1 - _rest()) ** 2 * (BLOW_UP - T)).diff(r)),
         ),
     ),
 )
@@ -110,11 +143,21 @@ least_loss = Claim(
         Step(
             "the value of both branches at r*",
             symbolic(
+                lambda law: [law, law],
                 lambda: [
-                    (S**2 * BLOW_UP + T - BLOW_UP).subs(r, OPTIMUM),
-                    (S**2 * T + (1 - S) ** 2 * (BLOW_UP - T)).subs(r, OPTIMUM),
+                    (_rest() ** 2 * BLOW_UP + T - BLOW_UP).subs(r, OPTIMUM),
+                    (_rest() ** 2 * T + (1 - _rest()) ** 2 * (BLOW_UP - T)).subs(r, OPTIMUM),
                 ],
-                lambda: [S**2 * T, S**2 * T],
+            ),
+        ),
+        Step(
+            "which is the least: the loss rises with r above r*, and falls below (t* falls with r)",
+            certified(
+                lambda: [
+                    simplify((S**2 * BLOW_UP + T - BLOW_UP).diff(r) / SLOPE) > 0,
+                    simplify((S**2 * T + (1 - S) ** 2 * (BLOW_UP - T)).diff(r) / SLOPE) < 0,
+                ],
+                over={S: (0, Rational(1, 2))},
             ),
         ),
     ),
@@ -139,12 +182,16 @@ slope_at_bifurcation = Claim(
         Step(
             "do/dr = confidence o (1 - o) s; 2 (o - y) do/dr summed over the silent and the active half",
             symbolic(
+                lambda law: law,
                 lambda: (
                     integrate(2 * S * confidence * S * (1 - S) * t, (t, 0, T))
                     + integrate(2 * (S - 1) * confidence * S * (1 - S) * t, (t, T, 2 * T))
-                ),
-                lambda: confidence * S * (1 - S) * T**2 * (4 * S - 3),
+                ).subs(S, _rest()),
             ),
+        ),
+        Step(
+            "where do/dr is that: the output's own derivative",
+            symbolic(lambda: OUTPUT.diff(x), lambda: confidence * OUTPUT * (1 - OUTPUT)),
         ),
     ),
 )
@@ -167,12 +214,20 @@ best_confidence = Claim(
     notation="confidence times threshold = z with z (3 - 14 S + 12 S^2) = 3 - 4 S, S = 1/(1 + e^z)",
     derivation=(
         Step(
-            "d/dz log(z S (1 - S) (3 - 4 S)) = 1/z - (3 - 14 S + 12 S^2)/(3 - 4 S), as dS/dz = -S (1 - S)",
-            high_precision(
-                lambda: log(z * _S(z) * (1 - _S(z)) * (3 - 4 * _S(z))).diff(z),
-                lambda: 1 / z - (3 - 14 * _S(z) + 12 * _S(z) ** 2) / (3 - 4 * _S(z)),
-                over={z: (0.5, 6)},
+            "the slope at r = 0, at confidence z/threshold, changes with z by T^2/threshold S (1 - S) the equation",
+            symbolic(
+                lambda law: T**2 / threshold * _S(z) * (1 - _S(z)) * law.residual.subs(output_offset, z),
+                lambda: (
+                    (confidence * _rest() * (1 - _rest()) * T**2 * (4 * _rest() - 3))
+                    .subs(confidence, z / threshold)
+                    .diff(z)
+                ),
             ),
+        ),
+        Step("the confidence is z/threshold", symbolic(lambda law: law.result * threshold - output_offset)),
+        Step(
+            "the equation has one root in the bracket",
+            certified(lambda law: certified_unique_root(law.residual, law.unknown, law.bracket)),
         ),
     ),
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import mpmath
 from sympy import Expr, Float, Integral, Rational, atan, exp, limit, pi, solve, sqrt, symbols, tan
 
+from theory.balls import Proof, certified_unique_root
 from theory.claim import (
     Assumption,
     Claim,
@@ -19,11 +20,14 @@ from theory.claim import (
     Root,
     Source,
     Step,
+    certified,
+    high_precision,
     numerical,
     symbolic,
 )
-from theory.ghost_passage import BLOW_UP
-from theory.ghost_slope import SHARP, SLOPE
+from theory.ghost_passage import ATAN, BLOW_UP, PASSAGE
+from theory.ghost_slope import OUTPUT, SHARP, SLOPE
+from theory.ghost_slope import x as position
 from theory.ghost_vocabulary import (
     KAPPA,
     OPTIMUM,
@@ -47,10 +51,26 @@ def _down(point: Expr) -> Expr:
     return point - k * point**-HALF3
 
 
-def _edge_error(T: float, b: float) -> float:
-    """Relative error of 2T as the passage time at r_z, threshold b."""
-    root = mpmath.pi / (2 * (2 * T + 1 / b))
-    return float(abs(mpmath.atan(b / root) / root / (2 * T) - 1))
+def _edge_delay(law: Minimum) -> Expr:
+    """Passage time at the lower end of the bracket, r_z, minus 2T and minus the remainder, over 1/threshold."""
+    root = sqrt(law.bracket[0])
+    u = root / threshold
+    return threshold * (PASSAGE.subs(r, root**2) - 2 * T) - (1 - atan(u) / u)
+
+
+def _distance_residual(law: Minimum) -> Expr:
+    """Result times slope, minus the distance to r_z; the slope from the solution x(t) and the output."""
+    state = sqrt(r) * tan(sqrt(r) * T)
+    output, rest = OUTPUT.subs(position, state), OUTPUT.subs(position, 0)
+    edge = solve(BLOW_UP - 2 * T - 1 / threshold, r)[0]
+    return -law.result * BLOW_UP.diff(r) * (2 * output - 1 - rest**2) - (r - edge)
+
+
+def _one_minimum(law: Minimum, far: int, sharp: Expr) -> Proof:
+    """One sign change of the objective's slope where x(T) is about between half the threshold and five times it."""
+    slope = law.objective.subs({threshold: far, confidence: sharp, T: 1}).diff(r)
+    low, high = ((pi / 2 * (1 - 1 / (share * far))) ** 2 for share in (Rational(1, 2), 5))
+    return certified_unique_root(slope, r, (low, high))
 
 
 def _density_above_optimum(steps: int = 2000) -> Float:
@@ -85,8 +105,16 @@ critical_learning_rate = Claim(
             symbolic(lambda: (rho - k * rho**-HALF3).diff(rho), lambda: 1 + HALF3 * k * rho**-HALF5),
         ),
         Step(
+            "no landing from above the optimum is lower",
+            certified(lambda: _down((1 + x) ** 2) >= 1 - k, over={x: (0, 10), k: (Rational(1, 1000), 10)}, factor=x),
+        ),
+        Step(
             "it falls into the zone, 1 - kappa = 1/4, at the stated rate",
-            symbolic(lambda: solve(1 - KAPPA - Rational(1, 4), learning_rate)[0], lambda: CRITICAL),
+            symbolic(lambda law: (1 - KAPPA).subs(learning_rate, law), lambda: Rational(1, 4)),
+        ),
+        Step(
+            "the zone begins where the blow-up takes the whole window, 2T",
+            symbolic(lambda: BLOW_UP.subs(r, OPTIMUM / 4), lambda: 2 * T),
         ),
     ),
 )
@@ -104,6 +132,12 @@ shifted_critical_learning_rate = Claim(
         Step(
             "from the threshold to the blow-up takes atan(sqrt(r)/threshold)/sqrt(r), near the bifurcation 1/threshold",
             symbolic(lambda: limit(atan(sqrt(r) / threshold) / sqrt(r), r, 0), lambda: 1 / threshold),
+        ),
+        Step(
+            "1 - kappa = 1/4 at T + 1/threshold",
+            symbolic(
+                lambda law: (1 - KAPPA).subs(T, T + 1 / threshold).subs(learning_rate, law), lambda: Rational(1, 4)
+            ),
         ),
     ),
     notation="wrong at first order: the edge of the zone is delayed by half as much, and the output is not sharp",
@@ -140,13 +174,15 @@ finite_critical_learning_rate = Claim(
             symbolic(lambda: Integral(2 * x, (x, s, o)) + Integral(2 * (x - 1), (x, o, 1)), lambda: 2 * o - 1 - s**2),
         ),
         Step(
-            "x passes the threshold at 2T for r = r_z, up to the third power of sqrt(r)/threshold",
-            numerical(
-                lambda T, b: _edge_error(T, b) * (T * b) ** 3 / 10,
-                tolerance=1.0,
-                over={T: (20, 200), b: (10, 1000)},
-                reason="bounds a remainder",
-            ),
+            "x passes the threshold at 2T for r = r_z, up to (1 - atan(u)/u)/threshold, u = sqrt(r_z)/threshold",
+            high_precision(_edge_delay, over={T: (20, 200), threshold: (0.5, 1000)}),
+        ),
+        ATAN,
+        Step("the result is the distance to r_z over the slope at this confidence", symbolic(_distance_residual)),
+        Step("the objective is minus its inverse", symbolic(lambda law: law.objective * law.result + 1)),
+        Step(
+            "its slope changes sign once inside the bracket (T = 1; threshold and confidence in units of T)",
+            certified(lambda law: [_one_minimum(law, *point) for point in ((40, 1), (200, Rational(1, 5)), (1000, 1))]),
         ),
         Step(
             "for a far threshold and a sharp output the objective at r* gives the sharp law",
@@ -183,10 +219,14 @@ first_pass_share = Claim(
             "runs from afar visit rho = 1 with the density 17/8 times the stated constant, transported through the map",
             numerical(
                 lambda: _density_above_optimum() * 8 / 17,
-                SHARE_SLOPE,
-                tolerance=1e-5,
+                lambda law: Float(law.diff(kappa)),
+                tolerance=6e-6,
                 reason="the constant is rounded to five digits; the starting density is asymptotic",
             ),
+        ),
+        Step(
+            "the share is linear in kappa, and zero at the onset",
+            symbolic(lambda law: [law.diff(kappa, 2), law.subs(kappa, Rational(3, 4))]),
         ),
     ),
 )
@@ -206,10 +246,11 @@ certain_trapping = Claim(
     derivation=(
         Step(
             "up from 1 to 1 + kappa, down twice, and back at 1: the ups and downs cancel",
-            symbolic(
-                lambda: (_down(_down(1 + k)) - 1) / k,
-                lambda: 1 - (1 + k) ** -HALF3 - (1 + k - k * (1 + k) ** -HALF3) ** -HALF3,
-            ),
+            symbolic(lambda law: -law.residual.subs(kappa, k), lambda: (_down(_down(1 + k)) - 1) / k),
+        ),
+        Step(
+            "there is one such kappa",
+            certified(lambda law: certified_unique_root(law.residual, law.unknown, law.bracket)),
         ),
     ),
 )

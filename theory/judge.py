@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -119,8 +120,8 @@ class Judge:
             for point in self.drawn:
                 plain = [mpmath.mpf(v.p) / v.q for v in point]
                 moved = [plain[symbols.index(mutant.exchange.get(s, s))] for s in symbols]
-                one = _attempt(lambda: function(*plain, *neutral))
-                two = _attempt(lambda: function(*moved, *changed))
+                one = _attempt(functools.partial(function, *plain, *neutral))
+                two = _attempt(functools.partial(function, *moved, *changed))
                 known = one is not None and mpmath.isfinite(one)
                 if known and (two is None or not abs(two - one) <= abs(one) * mpmath.mpf(10) ** (20 - MANY_DIGITS)):
                     return False

@@ -109,6 +109,8 @@ class Knobs:
         if e.is_Number or e.is_NumberSymbol:
             # Nothing is 3 % more than zero or infinity.
             return self._new("coefficient", str(e), 1, FACTORS) * e if e.is_finite and e != 0 else e
+        if isinstance(e, sp.Symbol) and e.is_nonnegative:
+            return e ** (1 + self._new("exponent", str(e), 0, SHIFTS))  # proportional to a symbol: the exponent is one
         if not e.args or not e.free_symbols:
             return e if not e.args else self._surrounded(e)
         if e.count_ops() < SHARED_FROM:
@@ -181,7 +183,8 @@ class Knobs:
     def _power(self, e: sp.Pow) -> sp.Expr:
         shift = self._new("exponent", _short(sp.Pow(e.base, e.exp, evaluate=False)), 0, SHIFTS)
         if e.exp.is_Number:
-            return self._visit(e.base) ** (e.exp + shift)
+            base = e.base if isinstance(e.base, sp.Symbol) else self._visit(e.base)
+            return base ** (e.exp + shift)
         # With a symbol above, a factor of the base is no factor of the whole.
         return self._term(e.base, False) ** (self._term(e.exp, False) + shift)
 

@@ -141,8 +141,12 @@ def _swaps(family: Family, claim: Claim) -> list[Mutant]:
     for one, two in itertools.combinations(family.symbols, 2):
         first, second = claim.vocabulary[one.name], claim.vocabulary[two.name]
         if (first.unit, first.dims) == (second.unit, second.dims):
-            name = f"swap:{one}<->{two}"
-            found.append(Mutant(name, f"{one} and {two} swapped", "swap", name, math.nan, family, {}, {one: two, two: one}))
+            name, exchange = f"swap:{one}<->{two}", {one: two, two: one}
+            found.append(
+                Mutant(
+                    name, f"{one} and {two} swapped", "swap", f"swap {one} <-> {two}", math.nan, family, {}, exchange
+                )
+            )
     return found
 
 

@@ -51,10 +51,20 @@ def entry(key: str) -> str:
     return entries[key]
 
 
+_own_files: list[pathlib.Path] = []
+
+
+def add_bibliography(file: pathlib.Path) -> None:
+    """Let claims cite the entries of a user's BibTeX file. Keys that references.bib has keep its entries."""
+    if file not in _own_files:
+        _own_files.append(file)
+        bibliography.cache_clear()
+
+
 @functools.cache
 def bibliography() -> dict[str, str]:
     """All entries by key. An entry starts with @kind{key, in the first column and ends with } in the first column."""
-    text = BIBLIOGRAPHY.read_text(encoding="utf-8")
+    text = "\n".join(file.read_text(encoding="utf-8") for file in (*_own_files, BIBLIOGRAPHY))
     return {m.group(1): m.group(0) for m in re.finditer(r"^@\w+\{([^,]+),.*?^\}", text, re.M | re.S)}
 
 

@@ -92,7 +92,8 @@ def load_claims(path: str | pathlib.Path) -> tuple[Claim, ...]:
 
 
 def import_file(path: str | pathlib.Path) -> ModuleType:
-    """The module at `path`; its folder can be imported from while it loads."""
+    """The module at `path`; its folder can be imported from while it loads, and its claims may
+    cite what BibTeX files in that folder hold."""
     place = pathlib.Path(path).resolve()
     if not place.is_file():
         raise ClaimUsageError(f"There is no file {place}; give the path of a Python file that ends with CLAIMS.")
@@ -102,6 +103,8 @@ def import_file(path: str | pathlib.Path) -> ModuleType:
         raise ClaimUsageError(f"{place} is not a Python file; give a path that ends in .py.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    for bibliography in sorted(place.parent.glob("*.bib")):
+        references.add_bibliography(bibliography)
     sys.path.append(str(place.parent))
     try:
         spec.loader.exec_module(module)

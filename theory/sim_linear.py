@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sympy import Abs, Expr, Matrix, Piecewise, Rational, diag, exp, eye, log, sqrt, symbols
 
-from theory.claim import Assumption, Claim, Correction, Quantity, Source, Step, high_precision, symbolic
+from theory.claim import Assumption, Claim, Correction, Quantity, Source, Step, certified, high_precision, symbolic
 from theory.sim_vocabulary import (
     V,
     a,
@@ -32,6 +32,8 @@ PAPER = "Yang2025"
 
 # --- one layer ---
 
+x, y, z = symbols("x y z", positive=True)
+
 ONE_LAYER = target + (w_0 - target) * exp(-a_column * t)
 ONE_LAYER_STEPS = target + (w_0 - target) * (1 - lr * a_column) ** step
 
@@ -54,8 +56,9 @@ one_layer_printed = Claim(
     derivation=(
         Step(
             "for columns with data it is the solution of dw/dt = a (target - w)",
-            symbolic(lambda: target * (1 - exp(-a_column * t)) + w_0 * exp(-a_column * t) - ONE_LAYER),
+            symbolic(lambda law: (law - ONE_LAYER).subs(a_column, x)),
         ),
+        Step("columns without data are left out", symbolic(lambda law: law.subs(a_column, 0))),
     ),
 )
 
@@ -77,9 +80,9 @@ one_layer = Claim(
     derivation=(
         Step(
             "solves dw/dt = a (target - w), entrywise minus the gradient of L",
-            symbolic(lambda: ONE_LAYER.diff(t) - a_column * (target - ONE_LAYER)),
+            symbolic(lambda law: law.diff(t), lambda law: a_column * (target - law)),
         ),
-        Step("starts at w_0", symbolic(lambda: ONE_LAYER.subs(t, 0) - w_0)),
+        Step("starts at w_0", symbolic(lambda law: law.subs(t, 0) - w_0)),
     ),
 )
 
@@ -94,13 +97,9 @@ one_layer_discrete = Claim(
     derivation=(
         Step(
             "follows w <- w + learning_rate a (target - w)",
-            symbolic(
-                lambda: (
-                    ONE_LAYER_STEPS.subs(step, step + 1) - ONE_LAYER_STEPS - lr * a_column * (target - ONE_LAYER_STEPS)
-                )
-            ),
+            symbolic(lambda law: law.subs(step, step + 1) - law, lambda law: lr * a_column * (target - law)),
         ),
-        Step("starts at w_0", symbolic(lambda: ONE_LAYER_STEPS.subs(step, 0) - w_0)),
+        Step("starts at w_0", symbolic(lambda law: law.subs(step, 0) - w_0)),
     ),
 )
 
@@ -113,10 +112,17 @@ one_layer_critical_learning_rate = Claim(
     kind="threshold",
     source=Source.own("the factor 1 - learning_rate a has modulus one"),
     derivation=(
-        Step("the factor has modulus one", symbolic(lambda: (1 - lr * a_max).subs(lr, 2 / a_max) ** 2 - 1)),
+        Step("the factor has modulus one", symbolic(lambda law: (1 - lr * a_max).subs(lr, law) ** 2 - 1)),
         Step(
             "and its modulus grows with the learning rate there",
-            symbolic(lambda: ((1 - lr * a_max) ** 2).diff(lr).subs(lr, 2 / a_max) - 2 * a_max),
+            symbolic(lambda law: ((1 - lr * a_max) ** 2).diff(lr).subs(lr, law) - 2 * a_max),
+        ),
+        Step(
+            "the modulus is below one at all smaller rates, and for all smaller a",
+            certified(
+                lambda law: (1 - x * y * lr * a_max).subs(lr, law) ** 2 < 1,
+                over={x: (Rational(1, 10**4), Rational(9999, 10**4)), y: (Rational(1, 10**3), 1)},
+            ),
         ),
     ),
 )
@@ -156,6 +162,12 @@ def _second_order() -> Expr:
     return (m * W2 * m)[0, 1] - SECOND_12
 
 
+def _step_12() -> Expr:
+    """Entry 12 of lr F + lr^2 M W M."""
+    m = A2 * (W2 - eye(2)) + (W2 - eye(2)) * A2
+    return lr * field(W2, A2)[0, 1] + lr**2 * (m * W2 * m)[0, 1]
+
+
 def _printed_12() -> Expr:
     """G - S - N of the paper for i = 1, j = 2 among two concepts."""
     growth = w_12 * (a_1 + a_2)
@@ -183,8 +195,9 @@ tied_step_printed = Claim(
     derivation=(
         Step(
             "the printed field is half of the gradient flow of L",
-            symbolic(lambda: FIELD_12 / 2 - _printed_12()),
+            symbolic(lambda: field(W2, A2)[0, 1] / 2 - _printed_12()),
         ),
+        Step("the statement is one step along it", symbolic(lambda law: law - lr * field(W2, A2)[0, 1] / 2)),
     ),
 )
 
@@ -212,7 +225,7 @@ tied_recurrence = Claim(
     derivation=(
         Step(
             "eta times the printed field is learning_rate F",
-            symbolic(lambda: 2 * lr * _printed_12() - lr * FIELD_12),
+            symbolic(lambda law: [2 * lr * _printed_12() - law, lr * field(W2, A2)[0, 1] - law]),
         ),
     ),
 )
@@ -242,6 +255,7 @@ tied_step = Claim(
         Step("descent on U moves W by lr F + lr^2 M W M", symbolic(_descent_on_u)),
         Step("entry 12 of F for two concepts", symbolic(lambda: field(W2, A2)[0, 1] - FIELD_12)),
         Step("entry 12 of M W M for two concepts", symbolic(_second_order)),
+        Step("the statement is entry 12 of that step", symbolic(lambda law: law - _step_12())),
     ),
 )
 
@@ -271,8 +285,9 @@ diagonal_logistic = Claim(
         ),
         Step(
             "the logistic curve solves it",
-            symbolic(lambda: W11_FLOW.diff(t) - 4 * a_1 * W11_FLOW * (1 - W11_FLOW)),
+            symbolic(lambda law: law.diff(t), lambda law: 4 * a * law * (1 - law)),
         ),
+        Step("and starts at w_pp", symbolic(lambda law: law.subs(t, 0) - w_pp)),
     ),
 )
 
@@ -296,10 +311,16 @@ early_growth = Claim(
             "W <- (1 + 2 lr A) W (1 + 2 lr A) up to terms of second order in W",
             symbolic(
                 lambda: (
-                    Matrix([lr * FIELD_12 + lr**2 * SECOND_12 + w_12]).jacobian([w_11, w_12, w_22])
-                    .subs({w_11: 0, w_12: 0, w_22: 0})
+                    Matrix([_step_12() + w_12]).jacobian([w_11, w_12, w_22]).subs({w_11: 0, w_12: 0, w_22: 0})
                     - Matrix([[0, (1 + 2 * lr * a_1) * (1 + 2 * lr * a_2), 0]])
                 )
+            ),
+        ),
+        Step(
+            "the statement grows by that factor in every step, from w_12",
+            symbolic(
+                lambda law: [law.subs(step, 0), law.subs(step, step + 1) / law],
+                lambda: [w_12, 1 + _step_12().diff(w_12).subs({w_11: 0, w_12: 0, w_22: 0})],
             ),
         ),
     ),
@@ -319,22 +340,49 @@ PEAK_VALIDITY = {"weak_at_peak": PEAK_W22, "start": w_11, "step_size": lr * a_1 
 PEAK_STEPS = (
     Step(
         "w_12 follows its field with the logistic w_11, w_22 neglected",
-        symbolic(lambda: W12_FLOW.diff(t) / W12_FLOW - (FIELD_12 / w_12).subs(w_22, 0).subs(w_11, W11_FLOW)),
+        symbolic(lambda: W12_FLOW.diff(t) / W12_FLOW - _growth_12(W11_FLOW)),
+    ),
+    Step(
+        "which solves dw/dt = 4 a w (1 - w)", symbolic(lambda: W11_FLOW.diff(t) - 4 * a_1 * W11_FLOW * (1 - W11_FLOW))
+    ),
+    Step(
+        "both start where they should",
+        symbolic(lambda: [W12_FLOW.subs(t, 0), W11_FLOW.subs(t, 0)], lambda: [w_12, w_11]),
     ),
     Step(
         "it turns where w_11/(1 - w_11) = 2 (1 + alpha)/(1 - alpha), w_11 = 2 (1 + alpha)/(3 + alpha)",
-        symbolic(
-            lambda: (FIELD_12 / w_12).subs(w_22, 0).subs(w_11, PEAK / (1 + PEAK)),
+        symbolic(lambda: _growth_12(PEAK / (1 + PEAK))),
+    ),
+    Step(
+        "from rising to falling, for a_2 < a_1 = 1",
+        certified(
+            lambda: [_growth_12(x).subs({a_1: 1, a_2: y}) > 0, _growth_12(z).subs({a_1: 1, a_2: y}) < 0],
+            over={x: (0, Rational(66, 100)), z: (Rational(999, 1000), 1), y: (Rational(1, 100), Rational(9, 10))},
         ),
+    ),
+    Step(
+        "-log(1 - w_11(0)), by which the time is longer in units of 1/(4 a_1), is below 1.006 w_11(0)",
+        certified(lambda: -log(1 - x) < Rational(1006, 1000) * x, over={x: (Rational(1, 10**9), Rational(1, 100))}),
     ),
 )
 
 
-def _peak_height_residual() -> Expr:
+def _growth_12(strong: Expr) -> Expr:
+    """d log w_12/dt of the flow for w_11 = strong, w_22 = 0."""
+    return (field(W2, A2)[0, 1] / w_12).expand().subs(w_22, 0).subs(w_11, strong)
+
+
+def _growth_at(law: Expr) -> Expr:
+    """The same at the time of the law, for small w_11(0) where w_11/(1 - w_11) = w_11(0) e^(4 a_1 t)."""
+    ratio = w_11 * exp(4 * a_1 * law)
+    return _growth_12(ratio / (1 + ratio))
+
+
+def _peak_height_residual(law: Expr) -> Expr:
     """The flow at the peak over the law, for small w_11(0) where 1 + w_11 (e - 1) = 1 + w_11 e."""
     grown = PEAK / w_11
     exact = w_12 * grown ** ((1 + ALPHA) / 2) * (1 + w_11 * grown) ** (-KAPPA)
-    return exact / PEAK_HEIGHT.subs(Abs(w_12), w_12) - 1
+    return exact / law.subs(Abs(w_12), w_12) - 1
 
 
 off_diagonal_peak_time = Claim(
@@ -347,7 +395,7 @@ off_diagonal_peak_time = Claim(
     source=Source.own("Bernoulli equation for w_12 driven by the logistic w_11"),
     assumptions=PEAK_ASSUMPTIONS,
     validity=PEAK_VALIDITY,
-    derivation=PEAK_STEPS,
+    derivation=(*PEAK_STEPS, Step("at the stated time", symbolic(_growth_at))),
 )
 
 off_diagonal_peak_height = Claim(
@@ -366,7 +414,7 @@ off_diagonal_peak_height = Claim(
             "height at the turning point",
             high_precision(
                 _peak_height_residual,
-                over={a_1: (1, 3), a_2: (0.05, 0.9), w_11: (1e-8, 1e-2), w_12: (1e-8, 1e-2)},
+                over={a_1: (1, 3), a_2: (0.05, 0.9), w_11: (1e-8, 1e-2)},
             ),
         ),
     ),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +17,7 @@ from theory.knobs import FACTORS
 
 if TYPE_CHECKING:
     from theory.claim import Claim
+    from theory.mutants import Mutant
 
 # A mutant with a prediction on less than this share of the claim's points cannot be judged.
 LEAST_SHARE = 0.1
@@ -71,11 +74,9 @@ def predict_variants(claim: Claim, data_by_symbol: Mapping[str, Any], mutants: b
     )
 
 
-def _mutants(
-    claim: Claim, bound: Binding, given: Mapping[str, Any], claimed: xr.DataArray
-) -> Iterator[Variant]:
+def _mutants(claim: Claim, bound: Binding, given: Mapping[str, Any], claimed: xr.DataArray) -> Iterator[Variant]:
     for mutant in claim.mutants():
-        value = _predict(claim, lambda symbols, arrays, m=mutant: m.values(arrays), bound)
+        value = _predict(claim, functools.partial(_values, mutant), bound)
         yield Variant(mutant.id, mutant.description, mutant.kind, mutant.site, mutant.change, value)
     for name in _sources(claim, given):
         site = f"input {name}"
@@ -86,6 +87,10 @@ def _mutants(
             except ClaimUsageError:  # nowhere inside the domain of a symbol
                 value = xr.full_like(claimed, np.nan)
             yield Variant(f"input:{name}{ending}", f"{site}{words}", "input", site, change, value)
+
+
+def _values(mutant: Mutant, symbols: object, arrays: list[np.ndarray]) -> np.ndarray:
+    return mutant.values(arrays)
 
 
 def _sources(claim: Claim, given: Mapping[str, Any]) -> list[str]:
@@ -100,7 +105,7 @@ def _sources(claim: Claim, given: Mapping[str, Any]) -> list[str]:
 def _wrong_inputs(dims: tuple[str, ...]) -> Iterator[tuple[str, str, float, Callable[[xr.DataArray], xr.DataArray]]]:
     """(ending of the id, words, relative change, change) for an input with these dims of its own."""
     for factor in FACTORS:
-        yield factor.ending, factor.words, factor.amount, lambda a, f=float(factor.value): f * a
+        yield factor.ending, factor.words, factor.amount, functools.partial(operator.mul, float(factor.value))
     yield "*0", " taken as zero", -1.0, lambda a: 0 * a
     if len(dims) == 1:
         yield " reversed", " in reverse order", math.nan, lambda a: a.copy(data=_reversed(a, dims[0]))

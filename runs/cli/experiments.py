@@ -12,11 +12,12 @@ from rich.markup import escape
 
 from runs.cli.failures import FellShort
 from runs.cli.output import json_option, print_json
+from runs.coverage import rate_line, summary
 from runs.execute import Announcer, Judged, execute
 from runs.experiment import SCALES, Experiment, Onset, Scale
 from runs.registry import select
 from runs.report.build import build_report, redraw
-from toymodels.engine import explain
+from toymodels.engine import EXECUTORS, explain, open_executor
 from toymodels.errors import EnvironmentProblem
 
 scale_option = click.option("--scale", type=click.Choice(SCALES), default="quick", show_default=True)
@@ -25,14 +26,24 @@ out_option = click.option("--out", type=click.Path(path_type=Path), default=Path
 MARK = {True: "[green]✓[/green]", False: "[red]✗[/red]"}
 
 
+workers_option = click.option("--workers", type=click.IntRange(1), help="worker processes or jobs  [default: cores]")
+executor_option = click.option(
+    "--executor",
+    type=click.Choice(EXECUTORS),
+    default="inline",
+    show_default=True,
+    help="who trains: this process, or workers of one core each",
+)
+
+
 @click.command()
-@click.argument("experiment")
+@click.argument("names", metavar="EXPERIMENT...", nargs=-1, required=True)
 @scale_option
 @json_option
-def explain_command(experiment: str, scale: Scale, as_json: bool) -> None:
+def explain_command(names: tuple[str, ...], scale: Scale, as_json: bool) -> None:
     """What EXPERIMENT would cost: runs, chunks, memory, time. Nothing is trained beyond a short trial."""
     rows = []
-    for chosen in select(experiment):
+    for chosen in _chosen(names):
         for name, plan in chosen.sweeps(scale).items():
             bisected = isinstance(plan, Onset)
             cost = explain(plan.sweep if isinstance(plan, Onset) else plan)
@@ -65,31 +76,52 @@ class ConsoleAnnouncer(Announcer):
         )
 
 
+def _chosen(names: tuple[str, ...]) -> list[Experiment]:
+    """Experiments by name or group, each once."""
+    return list({experiment.name: experiment for name in names for experiment in select(name)}.values())
+
+
 @click.command()
-@click.argument("experiment")
+@click.argument("names", metavar="EXPERIMENT...", nargs=-1, required=True)
 @scale_option
 @out_option
+@executor_option
+@workers_option
 @click.option(
     "--fresh", is_flag=True, help="delete what earlier runs of this experiment and scale left, and start over"
 )
 @click.option("--no-report", is_flag=True, help="do not write the HTML report")
 @json_option
-def run_command(experiment: str, scale: Scale, out: Path, fresh: bool, no_report: bool, as_json: bool) -> None:
+def run_command(
+    names: tuple[str, ...],
+    scale: Scale,
+    out: Path,
+    executor: str,
+    workers: int | None,
+    fresh: bool,
+    no_report: bool,
+    as_json: bool,
+) -> None:
     """Run EXPERIMENT (or the groups core, all), judge its claims and write the report.
 
-    Finished runs are kept under --out: an interrupted command continues when it is given again. Exit status 1 when a
-    verdict is not the declared one.
+    Finished runs are kept under --out: an interrupted command continues when it is given again, with any --executor.
+    Exit status 1 when a verdict is not the declared one.
     """
     outcomes = []
     announcer = ConsoleAnnouncer()
-    for chosen in select(experiment):
-        if not as_json:
-            announcer.experiment(chosen)
-        announce = Announcer() if as_json else announcer
-        outcome = execute(chosen, scale, out, fresh=fresh, progress=not as_json, announce=announce)
-        if outcome.reused and not as_json:
-            announcer.console.print("  (already done; --fresh does it again)")
-        outcomes.append(outcome)
+    experiments = _chosen(names)
+    with open_executor(executor, workers, logs=out / "slurm") as crew:
+        for chosen in experiments:
+            if not as_json:
+                announcer.experiment(chosen)
+            announce = Announcer() if as_json else announcer
+            outcome = execute(chosen, scale, out, fresh=fresh, progress=not as_json, announce=announce, executor=crew)
+            if outcome.reused and not as_json:
+                announcer.console.print("  (already done; --fresh does it again)")
+            line = rate_line((judged.verdict for judged in outcome.judged), scale)
+            if line and not as_json:
+                announcer.console.print(f"  mutants: {line}")
+            outcomes.append(outcome)
     if not no_report:
         page = build_report(out)
         if not as_json:
@@ -103,6 +135,7 @@ def run_command(experiment: str, scale: Scale, out: Path, fresh: bool, no_report
                     "directory": str(outcome.directory),
                     "reused": outcome.reused,
                     "as_expected": outcome.as_expected,
+                    "mutants": summary((j.verdict for j in outcome.judged), outcome.scale),
                     "verdicts": [
                         {**json.loads(j.verdict.to_json(points=False)), "figure": j.figure, "rivals": j.ranking}
                         for j in outcome.judged

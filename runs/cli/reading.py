@@ -9,7 +9,7 @@ import click
 import numpy as np
 import xarray as xr
 
-from runs.cli import parse
+from runs.cli import parse, wrong_laws
 from runs.cli.failures import FellShort
 from runs.cli.output import json_option, print_json, print_table, writable
 from runs.cli.training import set_option
@@ -70,15 +70,21 @@ def list_command(as_json: bool) -> None:
 @click.argument("claim")
 @set_option
 @click.option("--out", type=click.Path(path_type=Path), help="write the values to this CSV or NetCDF file as well")
+@click.option("--mutants", is_flag=True, help="show wrong versions of the claim, and how far each is off, instead")
 @json_option
-def predict_command(claim: str, settings: tuple[str, ...], out: Path | None, as_json: bool) -> None:
+def predict_command(claim: str, settings: tuple[str, ...], out: Path | None, mutants: bool, as_json: bool) -> None:
     """Evaluate CLAIM over all combinations of the given values.
 
     Example: toymodels predict ghost.critical_learning_rate --set T=100,200
     """
+    if mutants and out is not None:
+        raise UsageError("--out writes the values of the claim itself; leave out --mutants, or use --json with it.")
     law = get_claim(claim)
     values = {name: _labelled(law, name, value) for name, value in parse.settings(settings).items()}
     law.predict(**values)  # refuses what lies outside a domain; evaluate only marks it
+    if mutants:
+        wrong_laws.show(law, values, as_json)
+        return
     result = law.evaluate(values)
     if out is not None:
         _write(result, writable(out))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.optimize import differential_evolution
 from scipy.stats import qmc
 
-from runs.falsify.judging import ALARM, TRIES, Judgement, Search, cost
+from runs.falsify.judging import TRIES, Judgement, Search, cost
 from runs.falsify.ledger import BudgetSpent, Entry, Ledger
 from runs.falsify.shrink import shrink
 from runs.falsify.space import Point, Space
@@ -28,6 +28,8 @@ EXPLORED = 0.6
 BLOCK = 1_000_000
 """Distance between blocks of seeds that are used for different purposes."""
 MOST_SEEDS = 400
+LEAST_RUNS, CLEARLY = 12, 1.5
+"""Fewest runs of a witness, and the score from which on fewer runs than a confirmation's are tried."""
 POOR = 1e9
 """Energy of a point where nothing could be compared."""
 
@@ -80,7 +82,7 @@ def confirm_seeds(search: Search) -> int:
 def usual_budget(search: Search, space: Space) -> int:
     """Runs for some hundred points and for simplifying a witness."""
     one, test = prices(search, space)
-    return USUAL_POINTS * one + USUAL_SHRINKING * test
+    return max(math.ceil(USUAL_POINTS * one / (1 - RESERVE)), USUAL_POINTS * one + USUAL_SHRINKING * test)
 
 
 def prices(search: Search, space: Space) -> tuple[int, int]:
@@ -139,35 +141,46 @@ def _best(entries: list[Entry]) -> Entry | None:
 
 
 def _explore(search: Search, space: Space, ledger: Ledger, seed: int, points: int) -> None:
+    """Fill the space with a Sobol sequence, then let generations evolve around the worst points.
+
+    If nothing suspicious has turned up, what was kept for confirming is spent on further generations.
+    """
     dims, seeds = len(space.free), block(seed, 0, search.trial.seeds)
     first = 1 << int(math.log2(max(8.0, EXPLORED * points)))
+    one, test = prices(search, space)
 
-    def score(cubes: np.ndarray, stage: str) -> np.ndarray:
+    def energy(cubes: np.ndarray, stage: str) -> np.ndarray:
         judged = ledger(space, [space.point(cube) for cube in cubes], seeds, stage, alarm=FALSE_ALARM)
         scores = np.array([judgement.score for judgement in judged])
         return np.where(np.isfinite(scores), -scores, POOR)
 
+    def refined(members: np.ndarray) -> np.ndarray | float:
+        # scipy hands over whole generations, of shape (variables, members), but for the first look at one member.
+        found = energy(np.atleast_2d(members.T), "refine")
+        return found if members.ndim == 2 else float(found[0])
+
     cubes = qmc.Sobol(dims, rng=np.random.default_rng([seed, 1])).random_base2(int(math.log2(first)))
-    energies = score(cubes, "fill")
-    size = 1 << int(math.log2(max(8.0, (points - first) / 6)))
-    generations = (points - first) // size
-    if generations < 1 or first < size:
-        return
-    try:
-        differential_evolution(
-            # scipy hands over whole generations, of shape (variables, members).
-            lambda members: score(members.T, "refine") if members.ndim == 2 else float(score(members[None], "refine")[0]),
+    energies = energy(cubes, "fill")
+    size = min(first, 1 << int(math.log2(max(8.0, (points - first) / 6))))
+    best = cubes[np.argsort(energies, kind="stable")[:size]]
+    left = points - first
+    for attempt in range(2):
+        if left < size:
+            break
+        found = differential_evolution(
+            refined,
             [(0.0, 1.0)] * dims,
-            init=cubes[np.argsort(energies, kind="stable")[:size]],
-            maxiter=generations,
+            init=best,
+            maxiter=left // size,
             vectorized=True,
             updating="deferred",
             polish=False,
             tol=0.0,
-            rng=np.random.default_rng([seed, 2]),
+            rng=np.random.default_rng([seed, 2 + attempt]),
         )
-    except BudgetSpent:
-        return
+        if any(entry.judgement.disagrees for entry in ledger.entries):
+            break
+        best, left = found.population, int((ledger.budget - ledger.spent - 2 * test) // one)
 
 
 def _confirm(search: Search, space: Space, ledger: Ledger, seed: int) -> tuple[Witness | None, int]:
@@ -206,15 +219,34 @@ def _simplified(
         return ledger(space, points, others, "shrink", fine=2)
 
     simple = shrink(space, witness.point, judged)
-    if simple == witness.point:
-        return witness
     if not search.random:
-        return dataclasses.replace(witness, point=simple, judgement=judged([simple])[0])
-    fresh = block(seed, number + 3, count)
-    judgement = ledger(space, [simple], fresh, "confirm", fine=2)[0]
-    if not judgement.disagrees:
-        return witness
-    return dataclasses.replace(witness, point=simple, judgement=judgement, seeds=tuple(fresh))
+        return witness if simple == witness.point else dataclasses.replace(
+            witness, point=simple, judgement=judged([simple])[0]
+        )
+    for runs in dict.fromkeys([_fewer(ledger, space, simple, others), count]):
+        if (simple, runs) == (witness.point, count):
+            break
+        fresh = block(seed, number + 3, runs)
+        try:
+            judgement = ledger(space, [simple], fresh, "confirm", fine=2)[0]
+        except BudgetSpent:
+            break
+        if judgement.disagrees:
+            return dataclasses.replace(witness, point=simple, judgement=judgement, seeds=tuple(fresh))
+    return witness
+
+
+def _fewer(ledger: Ledger, space: Space, point: Point, seeds: Sequence[int]) -> int:
+    """A smaller number of runs that still shows the disagreement clearly."""
+    for part in (16, 4):
+        if len(seeds) // part >= LEAST_RUNS:
+            try:
+                judgement = ledger(space, [point], seeds[: len(seeds) // part], "shrink", fine=2)[0]
+            except BudgetSpent:
+                break
+            if judgement.score > CLEARLY:
+                return len(seeds) // part
+    return len(seeds)
 
 
 def _seeds(search: Search, judgement: Judgement, seed: int, number: int) -> Sequence[int]:
@@ -234,15 +266,3 @@ def _near(space: Space, one: Point, other: Point) -> bool:
         else abs(float(one[name]) - float(other[name])) <= 0.1 * abs(float(other[name]))
         for name in space.free
     )
-
-
-__all__ = [
-    "ALARM",
-    "Result",
-    "Witness",
-    "check_seed",
-    "falsify",
-    "look",
-    "usual_budget",
-]
-Progress = Callable[[int, str], None]

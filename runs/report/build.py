@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 from collections import Counter
 from pathlib import Path
@@ -11,12 +12,14 @@ from typing import Any
 
 import jinja2
 
+from runs.coverage import coverage, rate_line
 from runs.execute import SUMMARY, execute
 from runs.registry import experiments, select
 from theory.claim import Claim
 from theory.references import entry, short_citation
 from theory.registry import CLAIMS, cited
 from theory.verify import verify
+from toymodels.comparator import Verdict
 from toymodels.errors import EnvironmentProblem
 
 PAGE = "index.html"
@@ -52,6 +55,8 @@ def build_report(directory: Path) -> Path:
             row["verdict"] for summary in summaries for row in summary["verdicts"] if not row["verdict"]["as_expected"]
         ],
         printed=_printed(summaries),
+        rates=_rates(summaries),
+        coverage=coverage(row["parsed"] for summary in summaries for row in summary["verdicts"]),
         certificates=certificates,
         citations=[(key, short_citation(key), entry(key)) for key in keys],
         number=lambda value: value if isinstance(value, str) else "" if value is None else f"{value:.3g}",
@@ -59,7 +64,7 @@ def build_report(directory: Path) -> Path:
     )
     path = directory / PAGE
     try:
-        temporary = directory / f".{PAGE}"
+        temporary = directory / f".{PAGE}-{os.getpid()}"
         temporary.write_text(page, encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
@@ -80,6 +85,7 @@ def load(directory: Path) -> list[dict[str, Any]]:
         summary["path"] = path.parent.relative_to(directory).as_posix()
         summary["position"] = order.index(summary["experiment"]) if known else len(order)
         for row in summary["verdicts"]:
+            row["parsed"] = Verdict.from_json(json.dumps(row["verdict"]))
             row["classes"] = Counter(mutant["verdict_class"] for mutant in row["verdict"]["mutants"])
         found.append(summary)
     if not found:
@@ -95,6 +101,19 @@ def redraw(directory: Path) -> None:
         (directory / summary["path"] / SUMMARY).unlink()
         for experiment in select(summary["experiment"]):
             execute(experiment, summary["scale"], directory)
+
+
+def _rates(summaries: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """(experiment, line) for every experiment with mutants, then all together by scale."""
+    verdicts = {
+        (summary["experiment"], summary["scale"]): [row["parsed"] for row in summary["verdicts"]]
+        for summary in summaries
+    }
+    rows = [(f"{name}, {scale}", rate_line(found, scale)) for (name, scale), found in verdicts.items()]
+    for scale in dict.fromkeys(scale for _, scale in verdicts):
+        together = [verdict for (_, other), found in verdicts.items() if other == scale for verdict in found]
+        rows.append((f"all, {scale}", rate_line(together, scale)))
+    return [row for row in rows if row[1]]
 
 
 def _claims_of(summaries: list[dict[str, Any]]) -> list[Claim]:

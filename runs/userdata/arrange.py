@@ -89,7 +89,8 @@ def arrange(
         settings, own = [*settings, *own], []
     group = _groups(codes, settings, source.rows)
     if seeds is not None:
-        group, settings, said = _separated(source, group, seeds, codes, settings, used | {run_column or ""})
+        group, further, said = _separated(source, group, seeds, codes, settings, used | {run_column or ""})
+        settings, others = [*settings, *further], {**others, **further}
         notes += said
     counts = np.bincount(group)
     if counts.max() == 1:
@@ -111,6 +112,13 @@ def arrange(
     if own:
         notes.append(f"{', '.join(own)}: one value per run")
     return Arranged({**shape, RUN: len(labels)}, coords, index, first, tuple(settings), tuple(notes))
+
+
+def repeats(source: Source, inputs: Mapping[str, xr.DataArray], realised: set[str]) -> bool:
+    """Whether several rows share all inputs, except those that are realised anew in every run."""
+    over_rows = {name: array for name, array in inputs.items() if ROW in array.dims and name not in realised}
+    codes = {name: _codes(array) for name, array in over_rows.items()}
+    return source.rows > 1 and int(_groups(codes, list(codes), source.rows).max(initial=0)) + 1 < source.rows
 
 
 def _flat(source: Source, inputs: Mapping[str, xr.DataArray], codes: dict[str, np.ndarray]) -> Arranged:
@@ -141,7 +149,7 @@ def _axes(
     varying = [n for n in settings if len(np.unique(codes[n][first])) > 1]
     order = np.lexsort([codes[n][first] for n in reversed(settings)]) if settings else np.arange(len(first))
     lengths = {n: len(np.unique(codes[n][first])) for n in varying}
-    plain = all(values[n].ndim == 1 and not np.isnan(values[n][first]).any() for n in varying)
+    plain = all(values[n].ndim == 1 and not pd.isna(values[n][first]).any() for n in varying)
     if varying and plain and np.prod(list(lengths.values())) == len(first):
         coords = {n: xr.DataArray(_sorted(values[n][first], codes[n][first]), dims=n) for n in varying}
         return lengths, coords, order
@@ -163,13 +171,19 @@ def _labels(columns: Mapping[str, np.ndarray], rows: np.ndarray) -> np.ndarray:
     varying = {n: v for n, v in columns.items() if len(np.unique(v[rows])) > 1}
     if not varying:
         return np.arange(1, len(rows) + 1)
-    words = [", ".join(f"{n}={v[row]:.6g}" for n, v in varying.items()) for row in rows]
+    words = [", ".join(f"{n}={_short(v[row])}" for n, v in varying.items()) for row in rows]
     return np.array(words) if len(set(words)) == len(words) else np.arange(1, len(rows) + 1)
+
+
+def _short(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float | np.floating) else str(value)
 
 
 def _codes(array: xr.DataArray) -> np.ndarray:
     """(rows,) numbers that are equal where the values are, rising with the (first) value."""
-    values = array.transpose(ROW, ...).values.reshape(array.sizes[ROW], -1)
+    if array.dtype.kind not in "fiub":
+        return _codes_of(array.values)
+    values = array.transpose(ROW, ...).values.reshape(array.sizes[ROW], -1).astype(float)
     with np.errstate(divide="ignore", invalid="ignore"):
         size = np.where((values == 0) | ~np.isfinite(values), 1.0, 10.0 ** np.floor(np.log10(np.abs(values))))
         rounded = np.round(values / size, DIGITS - 1) * size
@@ -207,19 +221,24 @@ def _separated(
     codes: dict[str, np.ndarray],
     settings: list[str],
     used: set[str],
-) -> tuple[np.ndarray, list[str], list[str]]:
+) -> tuple[np.ndarray, dict[str, xr.DataArray], list[str]]:
     """Points within which every seed occurs once: further columns that tell equal seeds apart become settings."""
     notes: list[str] = []
+    further: dict[str, xr.DataArray] = {}
     while True:
-        twice = pd.Series(list(zip(group, seeds, strict=True))).duplicated(keep=False).to_numpy()
+        twice = pd.DataFrame({"group": group, "seed": seeds}).duplicated(keep=False).to_numpy()
         if not twice.any():
-            return group, settings, notes
+            return group, further, notes
         best = None
         for name in _further(source, used | {source.plain(n) or n for n in codes}):
             column = _codes_of(source.text(name))
             finer = _groups({"group": group, name: column}, ["group", name], source.rows)
-            left = int(pd.Series(list(zip(finer, seeds, strict=True))).duplicated(keep=False).sum())
-            if column.max(initial=0) < max(FEW, source.rows / 4) and left < twice.sum() and (not best or left < best[0]):
+            left = int(pd.DataFrame({"group": finer, "seed": seeds}).duplicated(keep=False).sum())
+            if (
+                column.max(initial=0) < max(FEW, source.rows / 4)
+                and left < twice.sum()
+                and (not best or left < best[0])
+            ):
                 best = (left, name, column, finer)
         if best is None:
             rows = np.flatnonzero(twice)
@@ -229,8 +248,7 @@ def _separated(
                 "name the column that tells them apart with --points-by COLUMN."
             )
         _, name, column, group = best
-        codes[name] = column
-        settings = [*settings, name]
+        codes[name], further[name] = column, source.label(name)
         notes.append(f"rows with equal seeds and inputs differ in {name}, which became an axis")
 
 

@@ -29,7 +29,9 @@ def read_table(path: Path) -> tuple[pd.DataFrame, np.ndarray]:
     for a table that cannot be understood, `EnvironmentProblem` for a file that cannot be read.
     """
     lines = _text(path).splitlines()
-    kept = [(n, line) for n, line in enumerate(lines, start=1) if line.strip() and not line.lstrip().startswith(COMMENTS)]
+    kept = [
+        (n, line) for n, line in enumerate(lines, start=1) if line.strip() and not line.lstrip().startswith(COMMENTS)
+    ]
     if not kept:
         raise EnvironmentProblem(f"{path} is empty; it must hold a header line and at least one row of numbers.")
     delimiter = _delimiter([line for _, line in kept[:SNIFFED]])
@@ -39,7 +41,9 @@ def read_table(path: Path) -> tuple[pd.DataFrame, np.ndarray]:
     else:
         kept = kept[1:]
     if not kept:
-        raise EnvironmentProblem(f"{path} holds a header line ({', '.join(header)}) and no rows; there is nothing to judge.")
+        raise EnvironmentProblem(
+            f"{path} holds a header line ({', '.join(header)}) and no rows; there is nothing to judge."
+        )
     twice = sorted({name for name in header if name and header.count(name) > 1})
     if twice:
         raise UsageError(f"{path} has two columns named {twice[0]!r}; rename one of them.")

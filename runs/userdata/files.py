@@ -26,7 +26,9 @@ def read(path: Path, group: str | None = None, preferred: tuple[str, ...] = ()) 
     Raises `EnvironmentProblem` for what is missing or damaged, `UsageError` for what cannot be understood.
     """
     if not path.exists():
-        near = sorted(p.name for p in path.parent.glob("*") if p.suffix == path.suffix)[:5] if path.parent.is_dir() else []
+        near = (
+            sorted(p.name for p in path.parent.glob("*") if p.suffix == path.suffix)[:5] if path.parent.is_dir() else []
+        )
         there = f" {path.parent} holds {', '.join(near)}." if near else " Check the path."
         raise EnvironmentProblem(f"There is no file {path}.{there}")
     if path.is_dir():
@@ -114,7 +116,9 @@ def _npz(path: Path) -> Source:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise EnvironmentProblem(f"{path} cannot be read as npz ({_first_line(error)}); write it with numpy.savez.") from error
+        raise EnvironmentProblem(
+            f"{path} cannot be read as npz ({_first_line(error)}); write it with numpy.savez."
+        ) from error
     lengths = {array.shape[0] for array in arrays.values() if array.ndim}
     if len(lengths) != 1:
         sizes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "nothing"

@@ -78,7 +78,9 @@ def measured(text: str, request: Request, source: Source, claim: Claim, inputs: 
         note = f"the file gives {said} in the unit {unit!r}, the claim predicts it in {claim.predicts.unit!r}"
     values = values.where(~infinite)
     # A unit of the file does not survive a change of unit.
-    values.attrs = {**attrs, "units": claim.predicts.unit} if isinstance(factor, xr.DataArray) or not attrs else dict(attrs)
+    values.attrs = (
+        {**attrs, "units": claim.predicts.unit} if isinstance(factor, xr.DataArray) or not attrs else dict(attrs)
+    )
     return Measured(name, values, said, factor, int(infinite.sum()), note)
 
 

@@ -15,14 +15,14 @@ import xarray as xr
 
 from toymodels.errors import UsageError
 
-ROW = "row"
+ROW = "table_row"
 SHOWN = 30
 UNIT = re.compile(r"\s*[\[(][^\])]*[\])]\s*$")
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Data as read. A table has one dim, `row`; its cells may still be text. `lines` says where each row stands."""
+    """Data as read. A table has one dim, `table_row`; its cells may still be text. `lines` says where each row stands."""
 
     data: xr.Dataset
     path: Path
@@ -108,6 +108,14 @@ class Source:
         if found is None:
             raise self.unknown(name)
         return np.asarray(self.data[found].values)
+
+    def label(self, name: str) -> xr.DataArray:
+        """A column as numbers, or as words where it holds any."""
+        try:
+            return self.numbers(name)
+        except UsageError:
+            cells = self.text(name)
+            return xr.DataArray(np.array([str(cell) for cell in cells]), dims=ROW)
 
     def plain(self, name: str) -> str | None:
         """The column called `name`, with or without a unit in brackets behind it."""

@@ -82,7 +82,7 @@ def compare(
 
     why, needed = explain(kind, case, estimate, status, margin, results, undecided, int(speechless.sum()))
     if why and copies.any():
-        why = f"{copies_phrase(int(copies.sum()), layout.n_runs)}, so they are no evidence; {why}"
+        why = f"{copies_phrase(int(copies.sum()))}; {why}"
     if status == rule.AGREES and why:
         status = rule.INCONCLUSIVE
     points = _points(kind, case, full, kept, margin, claimed, validity or {})

@@ -193,7 +193,6 @@ def _candidates(
     """Combinations of thresholds, largest set first, each set once; without those that hold a point that cannot
     agree."""
     case, predicted = _case(first, observable, kind, inside)
-    shape = {str(d): case.layout.sizes[d] for d in (*case.layout.point_dims, *case.layout.run_dims)}
     by_point = not any(set(map(str, v.dims)) & set(kind.run_dims) for v in first.validity.values())
     simple = by_point and kind.result_layout(case.layout) is case.layout
     failing = np.zeros(case.keep.shape, bool)
@@ -212,8 +211,7 @@ def _candidates(
             found = np.unique(np.quantile(found, np.linspace(1 / count, 1, count), method="nearest"))
         levels.append(found)
     if by_point:
-        columns, kept, failing = [c[:, :1] for c in columns], kept.any(axis=1, keepdims=True), failing.any(1)[:, None]
-    del shape
+        columns, kept, failing = [c[:, :1] for c in columns], kept.any(axis=1, keepdims=True), failing.any(axis=1, keepdims=True)
     sets: dict[bytes, tuple[int, dict[str, float]]] = {}
     for combination in itertools.product(*levels):
         mask = kept.copy()

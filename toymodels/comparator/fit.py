@@ -24,7 +24,8 @@ from toymodels.errors import UsageError
 Constants = Mapping[str, float]
 Law = Callable[[Constants], xr.DataArray]
 
-STARTS = 8
+STARTS, TRIED = 16, 4
+"""Points at which the law is looked at, and the best of them, from which constants are fitted."""
 DRAWS = 200
 """Resamples of the runs: a standard error to 5 %."""
 LEAST_RUNS = 8
@@ -183,7 +184,8 @@ class _Space:
         return dict(zip(self.names, (float(n) for n in numbers), strict=True))
 
     def point(self, values: Constants) -> np.ndarray:
-        return np.array([math.log(values[n]) if log else values[n] for n, log in zip(self.names, self.log, strict=True)])
+        pairs = zip(self.names, self.log, strict=True)
+        return np.array([math.log(values[n]) if log else values[n] for n, log in pairs])
 
     def text(self, u: np.ndarray) -> str:
         return ", ".join(f"{name} = {value:.4g}" for name, value in self.values(u).items())
@@ -255,9 +257,15 @@ class _Problem:
         tries = [u for u in tries if np.isfinite(self.discrepancies(u)).any()]
         if not tries:
             return None
-        rough = min((self._least(u, "linear", 1.0) for u in tries), key=lambda r: r.cost)
-        self.scale = max(1.0, 2 * float(np.median(np.abs(rough.fun))))
-        results = [self._least(u, "soft_l1", self.scale) for u in (rough.x, *tries)]
+        tries = sorted(tries, key=lambda u: float((self.residuals(u) ** 2).sum()))[:TRIED]
+        rough = [self._least(u, "linear", 1.0) for u in tries]
+        nearest = min(rough, key=lambda r: r.cost)
+        self.scale = max(1.0, 2 * float(np.median(np.abs(nearest.fun))))
+        places: list[np.ndarray] = []
+        for one in rough:
+            if all((np.abs(one.x - other) > 1e-4 * self.space.span).any() for other in places):
+                places.append(one.x)
+        results = [self._least(u, "soft_l1", self.scale) for u in places]
         best = min(results, key=lambda r: r.cost)
         if np.isnan(self.discrepancies(best.x)).any():
             return None
@@ -276,9 +284,9 @@ class _Problem:
             loss=loss,
             f_scale=scale,
             diff_step=1e-6,
-            xtol=1e-12,
-            ftol=1e-12,
-            gtol=1e-12,
+            xtol=1e-10,
+            ftol=1e-10,
+            gtol=1e-10,
             max_nfev=200,
         )
 
@@ -325,9 +333,7 @@ class _Problem:
         centre, rng = self.residuals(u), np.random.default_rng(0)
         changes = np.empty((centre.size, DRAWS))
         sizes = [self.layout.sizes[d] for d in (*self.layout.point_dims, *self.layout.run_dims)]
-        keep = xr.DataArray(
-            self.case.keep.reshape(sizes), dims=(*self.layout.point_dims, *self.layout.run_dims)
-        )
+        keep = xr.DataArray(self.case.keep.reshape(sizes), dims=(*self.layout.point_dims, *self.layout.run_dims))
         columns = [str(n) for n in self.kind.columns(self.case.observable).values()]
         for draw in range(DRAWS):
             chosen = {dim: rng.integers(0, count, count)}

@@ -154,5 +154,5 @@ def _result(
     shift: float | None = None,
     resolution: float | None = None,
 ) -> MutantResult:
-    named = {"kind": label.kind, "site": label.site, "change": label.change}
-    return MutantResult(label.id, label.description, verdict_class, status, shift, resolution, **named)
+    facts = (verdict_class, status, shift, resolution)
+    return MutantResult(label.id, label.description, *facts, kind=label.kind, site=label.site, change=label.change)

@@ -82,8 +82,8 @@ class Verdict:
         parts.append(f"{self.n_outside} points outside the domain left out" if self.n_outside else "")
         parts.append(f"{self.n_runs_outside} runs outside the domain left out" if self.n_runs_outside else "")
         parts.append(f"{self.n_censored} values censored" if self.n_censored else "")
-        if self.n_copies and "copies of earlier ones" not in self.reason:
-            parts.append(copies_phrase(self.n_copies, None))
+        # An inconclusive verdict says so in its reason.
+        parts.append(copies_phrase(self.n_copies) if self.n_copies and self.status != "inconclusive" else "")
         parts.append(self.mutant_phrase)
         parts.append(self.reason if self.status == "inconclusive" else "")
         if self.expect != "agrees" or not self.as_expected:
@@ -183,11 +183,10 @@ class Verdict:
         return cls(**fields, points=points, mutants=results, interval=(low, high), discrepancy=discrepancy)
 
 
-def copies_phrase(copies: int, runs: int | None) -> str:
+def copies_phrase(copies: int) -> str:
     """What is wrong with copied runs, and the remedy."""
-    of = f" of {runs}" if runs else ""
     remedy = "check the seeds (a deterministic simulator is compared with the kind Exact)"
-    return f"{copies}{of} runs are copies of earlier ones: {remedy}"
+    return f"{copies} runs are copies of earlier ones and no evidence; {remedy}"
 
 
 def _packed(variable: xr.DataArray) -> dict[str, Any]:

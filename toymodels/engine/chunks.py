@@ -38,6 +38,7 @@ class Parcel:
     rest: tuple[Any, ...]
     """Fields of the signature after the model."""
     batch: int
+    capacity: int
     platform: str
     surroundings: Mapping[str, Any]
     folder: str
@@ -49,15 +50,13 @@ class ChunkTask:
     """The runs of one chunk, and how to train them."""
 
     parcel: Parcel
-    size: int
-    """Runs of a full chunk: smaller ones use the same compiled program."""
     given: Given
     ids: np.ndarray
     kept: int
     """Records along `step` that are stored."""
 
 
-def pack(sig: Signature, batch: int, platform: str, folder: Path) -> Parcel:
+def pack(sig: Signature, batch: int, capacity: int, platform: str, folder: Path) -> Parcel:
     """`UsageError` for a model that another process cannot load."""
     cls = type(sig.model)
     if cls.__module__ == "__main__":
@@ -75,7 +74,7 @@ def pack(sig: Signature, batch: int, platform: str, folder: Path) -> Parcel:
     rest = (sig.lengths, sig.stride, sig.dtype, sig.shapes, sig.independent)
     file = inspect.getsourcefile(cls)
     where = str(folder.resolve())
-    return Parcel(packed, cls.__module__, file, rest, batch, platform, surroundings(cls), where)
+    return Parcel(packed, cls.__module__, file, rest, batch, capacity, platform, surroundings(cls), where)
 
 
 def compute_chunks(tasks: Sequence[ChunkTask]) -> list[str]:
@@ -93,8 +92,14 @@ def _compute(task: ChunkTask) -> str:
             f"A worker would train on {device.platform} what was begun on {parcel.platform}: results depend on it in "
             "their last bits. Set JAX_PLATFORMS to the same value for both."
         )
-    runner = program(Signature(model, *parcel.rest), parcel.batch, task.size, (device,))
-    records = runner(*task.given)
+    runner = program(Signature(model, *parcel.rest), parcel.batch, parcel.capacity, (device,))
+    root, params, seeds, words = task.given
+    parts = [
+        runner(root, {name: values[rows] for name, values in params.items()}, seeds[rows], words[rows])
+        for start in range(0, len(seeds), runner.total)
+        for rows in (slice(start, start + runner.total),)
+    ]
+    records = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return write_chunk(Path(parcel.folder), task.ids, trim(model, records, task.kept)).name
 
 
@@ -132,10 +137,14 @@ def _unpack(parcel: Parcel) -> ToyModel:
     return model
 
 
-@functools.cache
-def _surroundings(model: type[ToyModel]) -> dict[str, Any]:
+def _surroundings(model: type[ToyModel]) -> Mapping[str, Any]:
     """As of the first use, right after the import: a file that changes later does not change what is loaded."""
-    return surroundings(model)
+    if model not in _loaded:
+        _loaded[model] = surroundings(model)
+    return _loaded[model]
+
+
+_loaded: dict[type[ToyModel], Mapping[str, Any]] = {}
 
 
 def _load(name: str, file: str | None) -> None:

@@ -71,7 +71,7 @@ def execute(
     records = np.repeat(own_lengths(plan.sweep)[:, 0] // plan.stride + 1, len(plan.sweep.seed_values))
     if executor is not None:
         assert isinstance(store, DiskStore)
-        tasks = _tasks(plan, store, work, chosen, devices[0].platform, records)
+        tasks = _tasks(plan, store, work, chosen, devices, records)
         distribute(tasks, store, executor, advance)
         return sum(len(w.todo) for w in work)
     for item in work:
@@ -92,17 +92,19 @@ def _tasks(
     store: DiskStore,
     work: Sequence[GroupWork],
     batch: int | None,
-    platform: str,
+    devices: tuple[jax.Device, ...],
     records: np.ndarray,
 ) -> list[ChunkTask]:
     """The chunks that are lacking, cut as they are cut inline; `records` of each run are kept."""
     tasks = []
     for item in work:
-        parcel = pack(item.signature, batch or item.sizes.batch, platform, store.chunks)
+        together = batch or item.sizes.batch
+        # Bits depend on the capacity too: a worker's one device gets the program that each device has inline.
+        capacity = _capacity(item, together, len(devices))
+        parcel = pack(item.signature, together, capacity, devices[0].platform, store.chunks)
         for runs in _pieces(item.todo, item.sizes.chunk):
             given = inputs(plan, item.signature, runs)
-            kept = int(records[runs].max())
-            tasks.append(ChunkTask(parcel, item.sizes.chunk, given, plan.ids[runs], kept))
+            tasks.append(ChunkTask(parcel, given, plan.ids[runs], int(records[runs].max())))
     return tasks
 
 
@@ -134,10 +136,13 @@ def _choose_batch(
 
 def _program(item: GroupWork, batch: int | None, devices: tuple[jax.Device, ...]) -> Program:
     batch = batch or item.sizes.batch
-    share = -(-item.runs // len(devices))
-    # A power of two: sweeps of about the same size share the compiled program.
-    capacity = max(batch, min(1 << (share - 1).bit_length(), -(-item.sizes.call // len(devices))))
-    return program(item.signature, batch, capacity, devices)
+    return program(item.signature, batch, _capacity(item, batch, len(devices)), devices)
+
+
+def _capacity(item: GroupWork, batch: int, devices: int) -> int:
+    """Most runs of one call on one device. A power of two: sweeps of about the same size share the compiled program."""
+    share = -(-item.runs // devices)
+    return max(batch, min(1 << (share - 1).bit_length(), -(-item.sizes.call // devices)))
 
 
 def inputs(

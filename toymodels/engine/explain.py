@@ -45,12 +45,17 @@ class Explanation:
             f"{self.model}: {self.runs} runs ({axes}), {self.stored} of them known already, on {self.devices}",
             f"  compiled programs  {len(self.groups)}, scan lengths "
             + "; ".join(f"{' x '.join(map(str, lengths))} ({runs} runs)" for lengths, runs in self.groups),
-            f"  chunks to compute  {self.chunks}",
+            f"  chunks to compute  {self.chunks}" + self._crew(),
             f"  memory             {_bytes(self.memory_bytes)} while running, result {_bytes(self.result_bytes)}",
         ]
         if self.seconds_estimate is not None:
             lines.append(f"  time               about {_seconds(self.seconds_estimate)}, plus compiling")
         return "\n".join(lines)
+
+    def _crew(self) -> str:
+        if self.chunks < 2:
+            return ""
+        return f", at most {self.chunks} workers of one core at once with --executor processes, dask or slurm"
 
 
 def explain(

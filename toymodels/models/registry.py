@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import typing
 from typing import Any
 
@@ -13,6 +14,21 @@ from toymodels.models.ghost import Ghost
 from toymodels.models.sim import Sim
 
 MODELS: dict[str, type[ToyModel]] = {model.name: model for model in (Ghost, Sim, Adam)}
+
+
+def register_model(model: type[ToyModel]) -> type[ToyModel]:
+    """Make a user's model known by its name. A name that a model of another file has is refused."""
+    if not isinstance(model, type) or not issubclass(model, ToyModel):
+        raise UsageError(f"MODELS must hold subclasses of ToyModel, got {model!r}.")
+    if not isinstance(getattr(model, "name", None), str) or not dataclasses.is_dataclass(model):
+        raise UsageError(f"{model.__qualname__}: a toy model is a frozen dataclass with a name, such as name = 'mine'.")
+    file, known = inspect.getsourcefile(model), MODELS.get(model.name)
+    if known is not None and inspect.getsourcefile(known) != file:
+        raise UsageError(
+            f"{file} defines the model {model.name}, which {inspect.getsourcefile(known)} has already; rename it."
+        )
+    MODELS[model.name] = model
+    return model
 
 
 def model_class(name: str) -> type[ToyModel]:

@@ -1,0 +1,74 @@
+"""Which claims can be searched for a counterexample, and by which comparison."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from runs import trials_adam, trials_ghost, trials_sim
+from runs.experiment import Comparison
+from runs.falsify.judging import Search
+from runs.registry import experiments
+from runs.trial import Trial
+from theory.claim import Claim
+from theory.registry import get_claim
+from toymodels.errors import UsageError, unknown
+
+TRIALS: Mapping[str, Trial] = {**trials_ghost.TRIALS, **trials_sim.TRIALS, **trials_adam.TRIALS}
+"""Trials by the id of the comparison that they serve."""
+ALONE: tuple[Comparison, ...] = (*trials_ghost.ALONE, *trials_adam.ALONE)
+"""Comparisons of claims that no experiment compares, with their trials."""
+
+
+def searches(claim: Claim) -> list[Search]:
+    """All ways to search for a counterexample of `claim`, the one to take by default first.
+
+    Comparisons that the claim should pass come first, then those where it is known to fail, then those in which it is a
+    rival (bound and judged like the claim that it rivals).
+    """
+    declared, rivals = [], []
+    for comparison in comparisons():
+        trial = comparison.trial or TRIALS.get(comparison.id)
+        if trial is None:
+            continue
+        if comparison.claim == claim.id:
+            declared.append(Search(claim, comparison, trial))
+        elif claim.id in comparison.rivals:
+            rivals.append(Search(claim, dataclasses.replace(comparison, claim=claim.id), trial))
+    declared.sort(key=lambda search: search.comparison.expect != "agrees")
+    return declared + rivals
+
+
+def select(claim_id: str, comparison_id: str | None = None) -> Search:
+    """The search for `claim_id`, by the comparison called `comparison_id` or by the first that there is.
+
+    Raises `UnknownClaim` or `UsageError` that says what can be searched instead.
+    """
+    claim = get_claim(claim_id)
+    found = searches(claim)
+    if not found:
+        raise UsageError(
+            f"{claim_id} cannot be searched: no training run measures what it states ({claim.predicts.name}). "
+            f"Check its derivation with: toymodels verify {claim_id}. Claims that can be searched: "
+            f"{', '.join(searchable())}."
+        )
+    if comparison_id is None:
+        return found[0]
+    for search in found:
+        if search.comparison.id == comparison_id:
+            return search
+    raise unknown(f"comparison of {claim_id}", comparison_id, [search.comparison.id for search in found])
+
+
+def searchable() -> list[str]:
+    """Ids of the claims that can be searched."""
+    names = set()
+    for comparison in comparisons():
+        if comparison.trial is not None or comparison.id in TRIALS:
+            names |= {comparison.claim, *comparison.rivals}
+    return sorted(names)
+
+
+def comparisons() -> list[Comparison]:
+    """Comparisons of all experiments, and those made for searches alone."""
+    return [comparison for experiment in experiments().values() for comparison in experiment.comparisons] + list(ALONE)

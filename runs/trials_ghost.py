@@ -1,0 +1,2 @@
+TRIALS = {}
+ALONE = ()
