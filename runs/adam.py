@@ -39,6 +39,12 @@ def sweeps(scale: Scale) -> dict[str, Sweep | Onset]:
         )
         for problem in PROBLEMS
     }
+    between = (betas[1:] + betas[:-1]) / 2
+    planned["between"] = Sweep(
+        get_model("adam", problem="adversarial", record_every=STEPS // 10),
+        {"beta1": between, "beta2": between, "steps": STEPS},
+        seeds=1,
+    )
     beta1 = 1 - np.geomspace(0.018, 5e-4, 64)
     beta2 = get_claim("adam.normal_curve").predict(beta1=beta1, **CURVE_START)
     planned["curve"] = Sweep(
@@ -90,7 +96,7 @@ def measure(raw: Data) -> Data:
     bounds = together.map(np.exp).rename(log_max_update="max_update")
     bounds.max_update.attrs = {"long_name": "largest |u|", "units": "1"}
     bounds["error"] = ROUNDING * bounds.max_update
-    growth = {name: slopes(raw[name].isel(seed=0)) for name in (*PROBLEMS, "curve")}
+    growth = {name: slopes(raw[name].isel(seed=0)) for name in (*PROBLEMS, "curve", "between")}
     return {
         "bounds": bounds,
         "adversarial": bounds.sel(problem="adversarial"),
@@ -182,6 +188,7 @@ COMPARISONS = (
         margin=0.01,
         bind=BIND,
         rivals=("adam.growth_rate_continuous",),
+        map_axes=("beta2", "beta1"),
     ),
     # The median embedding: where the leading token is drawn again within the last fifth of the steps (about one
     # seed in seven), the next one takes over from a lower level and the slope is too small.
@@ -230,6 +237,19 @@ COMPARISONS = (
         expect="disagrees",
         reason="|C|/2 is off by 2.5 % at the end of the curve and by more towards the boundary",
         x="beta1",
+    ),
+    Comparison(
+        id="adam.growth_rate_continuous_domain",
+        claim="adam.growth_rate_continuous",
+        data="growth_adversarial",
+        observable="growth_rate",
+        kind=Exact(scale="relative"),
+        margin=0.05,
+        bind=BIND,
+        domain_search=("rest2", "nearness"),
+        confirm="growth_between",
+        map_axes=("beta2", "beta1"),
+        domain="the grid of (beta1, beta2), confirmed on a second one halfway between its points",
     ),
     Comparison(
         id="adam.stability_boundary",

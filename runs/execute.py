@@ -105,7 +105,8 @@ def _execute(
     verdicts: list[Judged] = []
     predictions = {}
     for comparison in experiment.comparisons:
-        one, predicted = judge(comparison, data[comparison.data], directory)
+        second = data[comparison.confirm] if comparison.confirm else None
+        one, predicted = judge(comparison, data[comparison.data], directory, second=second)
         predictions[comparison.id] = predicted
         verdicts.append(one)
         announce.verdict(one)
@@ -166,14 +167,7 @@ def _write_summary(directory: Path, experiment: Experiment, scale: Scale, stamp:
         "scale": scale,
         "sources": stamp,
         "figures": sorted(str(path.relative_to(directory)) for path in directory.glob("figures/*.png")),
-        "verdicts": [
-            {
-                "verdict": json.loads(one.verdict.to_json()),
-                "rivals": list(one.ranking),
-                "figure": one.figure,
-            }
-            for one in judged
-        ],
+        "verdicts": [{"verdict": json.loads(one.verdict.to_json()), **one.record()} for one in judged],
     }
     temporary = directory / f".{SUMMARY}"
     temporary.write_text(json.dumps(summary, indent=2, allow_nan=False))
@@ -190,11 +184,8 @@ def _reload(experiment: Experiment, scale: Scale, directory: Path, stamp: str) -
             return None
         comparisons = {comparison.id: comparison for comparison in experiment.comparisons}
         judged = tuple(
-            Judged(
-                comparisons[entry["verdict"]["id"]],
-                Verdict.from_json(json.dumps(entry["verdict"])),
-                tuple(entry["rivals"]),
-                entry["figure"],
+            Judged.from_record(
+                comparisons[entry["verdict"]["id"]], Verdict.from_json(json.dumps(entry["verdict"])), entry
             )
             for entry in summary["verdicts"]
         )

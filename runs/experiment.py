@@ -49,6 +49,14 @@ class Comparison:
     the observable. `domain` states in words where the comparison is made. `x`, `hue`: axes of the overlay; without `x`
     no overlay is drawn. `rivals` are claims about the same observable with the same binding. `beyond_domain` compares
     also where the claim's assumptions do not hold: to show how far off it is there.
+
+    Free constants of a claim or rival are fitted on one half of the evidence and judged on the other (seeds, or points
+    where there are no runs); `constants` {symbol: (low, high)} replaces their default brackets.
+
+    `domain_search` asks for the largest set {coordinates <= thresholds} within which the claim agrees: True for the
+    claim's validity coordinates, or names among these and the coordinates of `data`. The search covers every point
+    where the claim gives a number; the set is chosen on even seeds and confirmed on odd ones, or on the dataset
+    `confirm` where there are no seeds to split. `map_axes` (x, y) fix the axes of the maps of winners and domains.
     """
 
     id: str
@@ -68,6 +76,10 @@ class Comparison:
     x: str | None = None
     hue: str | None = None
     overlay: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    constants: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
+    domain_search: bool | tuple[str, ...] = False
+    confirm: str | None = None
+    map_axes: tuple[str, str] | None = None
     trial: Trial | None = None
 
     def __post_init__(self) -> None:

@@ -124,6 +124,7 @@ def _increments(raw: xr.Dataset) -> xr.Dataset:
     steps = raw.isel(step=slice(None, -1))
     growth = 2 * steps.learning_rate * (A[0] + A[1]) * abs(_off_diagonal(steps.W))
     increment = _off_diagonal(raw.W.diff("step", label="lower")) / growth
+    increment.attrs = {"long_name": "increment of w_12 per unhindered growth", "units": "1"}
     return steps.assign(relative_increment=increment, error=ROUNDING / growth, growth=growth, initial_W=steps.W)
 
 

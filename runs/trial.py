@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import xarray as xr
 
 if TYPE_CHECKING:
@@ -50,12 +49,14 @@ class Trial:
     names, over `point` and whatever else is compared or averaged.
 
     `seeds` are trained per point while searching, `confirm_seeds` fresh ones to confirm (default: as many). `kind`
-    replaces the comparison's where that one pools over axes of its experiment which no trial has.
+    replaces the comparison's where that one pools over axes of its experiment which no trial has. The default budget
+    allows for some `points`.
     """
 
     space: Mapping[str, Range | Choice]
-    sweeps: Callable[[xr.Dataset, np.ndarray, int], Mapping[str, Sweep | Onset]]
+    sweeps: Callable[[xr.Dataset, Sequence[int], int], Mapping[str, Sweep | Onset]]
     measure: Callable[[Mapping[str, xr.Dataset], xr.Dataset], xr.Dataset]
     seeds: int = 1
     confirm_seeds: int | None = None
     kind: Any = None
+    points: int = 256

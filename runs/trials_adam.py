@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import xarray as xr
 
-from runs.adam import BIND, ROUNDING, STEPS, slopes
-from runs.experiment import Comparison, Onset
+from runs.adam import ROUNDING, STEPS, slopes
+from runs.experiment import Onset
 from runs.trial import POINT, Choice, Range, Trial
-from toymodels.comparator import Bound
 from toymodels.engine import Sweep
 from toymodels.models import get_model
 from toymodels.outcome import Outcome
@@ -23,12 +24,12 @@ def _along(points: xr.Dataset, name: str) -> tuple[str, np.ndarray]:
     return POINT, points[name].values
 
 
-def _sweep(points: xr.Dataset, seeds: np.ndarray, fine: int, every: int) -> dict[str, Sweep]:
+def _sweep(points: xr.Dataset, seeds: Sequence[int], fine: int, every: int) -> dict[str, Sweep]:
     model = get_model("adam", problem=points["problem"].item(), record_every=every)
     return {"adam": Sweep(model, {n: _along(points, n) for n in ("beta1", "beta2")} | {"steps": STEPS}, seeds=seeds)}
 
 
-def _largest(raw: dict[str, xr.Dataset], points: xr.Dataset) -> xr.Dataset:
+def _largest(raw: Mapping[str, xr.Dataset], points: xr.Dataset) -> xr.Dataset:
     """The largest update after `step` steps."""
     seen = raw["adam"].log_max_update.sel(step=points.step).reset_coords(drop=True)
     update = np.exp(seen)
@@ -58,7 +59,7 @@ def _growth(*problems: str, seeds: int = 1, beta1: Range = BETA, beta2: Range = 
     )
 
 
-def _onset(points: xr.Dataset, seeds: np.ndarray, fine: int) -> dict[str, Onset]:
+def _onset(points: xr.Dataset, seeds: Sequence[int], fine: int) -> dict[str, Onset]:
     beta2 = points.beta2.values
     model = get_model("adam", problem="adversarial", record_every=ONSET_STEPS)
     parameters = {"beta2": (POINT, beta2), "steps": ONSET_STEPS, "learning_rate": 1.0}
@@ -74,9 +75,7 @@ def _onset(points: xr.Dataset, seeds: np.ndarray, fine: int) -> dict[str, Onset]
     }
 
 
-BOUNDARY = Trial(
-    space={"beta2": Range(0.1, 0.9)}, sweeps=_onset, measure=lambda raw, points: raw["onset"]
-)
+BOUNDARY = Trial(space={"beta2": Range(0.1, 0.9)}, sweeps=_onset, measure=lambda raw, points: raw["onset"])
 EMBEDDING = _growth("embedding", seeds=60, beta1=Range(0.8, 0.95), beta2=Range(0.2, 0.5))
 
 TRIALS = {
@@ -85,23 +84,13 @@ TRIALS = {
     "adam.continuous_bound_holds": _bound(*PROBLEMS),
     "adam.continuous_bound_attained": _bound("adversarial"),
     "adam.step_estimate_holds": _bound(*PROBLEMS),
+    "adam.unit_step_holds": _bound(*PROBLEMS),
+    "adam.supremum_holds": _bound(*PROBLEMS),
     "adam.growth_rate": _growth("adversarial"),
     "adam.growth_rate_on_curve_continuous": _growth("adversarial"),
+    "adam.growth_rate_continuous_domain": _growth("adversarial"),
     "adam.growth_rate_embedding": EMBEDDING,
     "adam.growth_rate_dense": _growth("dense"),
     "adam.stability_boundary": BOUNDARY,
     "adam.stability_boundary_continuous": BOUNDARY,
 }
-
-ALONE = (
-    Comparison(
-        id="adam.supremum_holds",
-        claim="adam.update_supremum",
-        data="bounds",
-        observable="max_update",
-        kind=Bound(scale="log"),
-        margin=1e-9,
-        bind={name: name for name in BIND if name != "step"},
-        trial=_bound(*PROBLEMS),
-    ),
-)

@@ -7,7 +7,8 @@ The space is named by what the laws depend on: `mu` of the stronger concept, `ra
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -18,20 +19,22 @@ from runs.sim_swing_by import RISE
 from runs.trial import POINT, Choice, Range, Trial
 from toymodels.comparator import Exact, Statistical
 from toymodels.engine import Sweep
+from toymodels.model import ToyModel
 from toymodels.models import get_model
 from toymodels.outcome import Outcome
 
 Raw = Mapping[str, xr.Dataset]
+Measure = Callable[[Raw, xr.Dataset], xr.Dataset]
 MU = Range(0.5, 3.0, "mu of the stronger concept", log=True, default=1.0)
 SIGMA = Range(0.0, 0.2, "sigma of both concepts", default=0.0)
-RATIO = Range(0.2, 0.66, "mu of the weaker concept over that of the stronger")
-ANY_RATIO = Range(0.2, 1.0, RATIO.doc)
+RATIO = Range(0.3, 0.66, "mu of the weaker concept over that of the stronger")
+ANY_RATIO = Range(0.3, 1.0, RATIO.doc)
 SCALE = Range(1e-3, 0.1, "standard deviation of the entries of the start", log=True)
-STEP_SIZE = Range(2e-3, 0.02, "learning_rate times the largest second moment", log=True)
+STEP_SIZE = Range(0.01, 0.05, "learning_rate times the largest second moment", log=True)
 WIDTHS = Choice(("2", "8"), "columns of U", ("2", "3", "4", "8", "16"))
-LONG = 28.0
-"""4 a_2 time at the end of a run."""
-GRID = np.geomspace(1e-3, 0.1, 61)
+LATE = 14.0
+"""4 a_2 time at the end of a run beyond what a typical start needs; a start e^-14 times as large is still learned."""
+GRID = np.geomspace(1e-3, 0.1, 41)
 """Sizes of a start among which the largest one that swings by is sought."""
 
 
@@ -65,7 +68,7 @@ def _enough(steps: np.ndarray) -> int:
     return 1 << math.ceil(math.log2(max(2.0, float(np.max(steps)))))
 
 
-def _model(points: xr.Dataset, steps: int, **static: object) -> object:
+def _model(points: xr.Dataset, steps: int, **static: Any) -> ToyModel:
     width = {"width": int(points["width"].item())} if "width" in points else {}
     return get_model("sim", record_every=steps, **width, **static)
 
@@ -78,9 +81,10 @@ def _bound(data: xr.Dataset, runs: xr.Dataset) -> xr.Dataset:
 # --- runs until everything is learned ---
 
 
-def _until_learned(points: xr.Dataset, seeds: np.ndarray, fine: int) -> dict[str, Sweep]:
+def _until_learned(points: xr.Dataset, seeds: Sequence[int], fine: int) -> dict[str, Sweep]:
     rate = _rate(points)
-    steps = _enough(LONG / (4 * _strengths(points).min(axis=1) * rate))
+    time = LATE - 2 * np.log(points.init_scale.values)
+    steps = _enough(time / (4 * _strengths(points).min(axis=1) * rate))
     extra = {"init_correlation": (POINT, points.init_correlation.values)} if "init_correlation" in points else {}
     parameters = _pair(points) | _scales(points) | extra | {"learning_rate": (POINT, rate), "steps": steps}
     return {"runs": Sweep(_model(points, steps), parameters, seeds=seeds)}
@@ -102,8 +106,8 @@ def _weak(raw: Raw, points: xr.Dataset) -> xr.Dataset:
     return data.assign(w_pp=data.initial_W, a=a.sel(concept=2))
 
 
-def _learning(measure: Callable[[Raw, xr.Dataset], xr.Dataset], kind: Statistical, seeds: int, **space: object) -> Trial:
-    variables = {
+def _learning(measure: Measure, kind: Statistical, seeds: int, **space: Range | Choice) -> Trial:
+    variables: dict[str, Range | Choice] = {
         "mu": MU,
         "ratio": RATIO,
         "sigma": SIGMA,
@@ -111,7 +115,8 @@ def _learning(measure: Callable[[Raw, xr.Dataset], xr.Dataset], kind: Statistica
         "step_size": STEP_SIZE,
         "width": WIDTHS,
     }
-    return Trial(variables | space, _until_learned, measure, seeds=seeds, confirm_seeds=4 * seeds, kind=kind)
+    variables.update(space)
+    return Trial(variables, _until_learned, measure, seeds, 4 * seeds, kind, points=64)
 
 
 OVER = ("seed",)
@@ -121,7 +126,7 @@ POOLED = ("seed", "concept")
 # --- turning points of a run ---
 
 
-def _until_peak(points: xr.Dataset, seeds: np.ndarray, fine: int) -> dict[str, Sweep]:
+def _until_peak(points: xr.Dataset, seeds: Sequence[int], fine: int) -> dict[str, Sweep]:
     size = points.step_size.values
     steps = _enough((math.log(40) - 2 * np.log(points.init_scale.values) + 12) / (4 * size))
     parameters = _pair(points) | _scales(points) | {"learning_rate": (POINT, _rate(points)), "steps": steps}
@@ -134,37 +139,39 @@ def _peak(raw: Raw, points: xr.Dataset) -> xr.Dataset:
     return _bound(entry.assign(initial_W=data.initial_W), raw["runs"])
 
 
-FINE_STEPS = Range(5e-4, 4e-3, STEP_SIZE.doc, log=True)
+FINE_STEPS = Range(1e-3, 4e-3, STEP_SIZE.doc, log=True)
 PEAK = Trial(
     {
         "mu": MU,
         "ratio": ANY_RATIO,
         "sigma": SIGMA,
-        "init_scale": Range(1e-4, 0.03, SCALE.doc, log=True),
+        "init_scale": Range(1e-3, 0.03, SCALE.doc, log=True),
         "step_size": FINE_STEPS,
     },
     _until_peak,
     _peak,
-    seeds=100,
-    confirm_seeds=400,
+    seeds=60,
+    confirm_seeds=240,
+    points=64,
 )
 
 TURNING = Trial(
     {
         "mu": MU,
-        "ratio": RATIO,
+        "ratio": Range(0.5, 0.83, RATIO.doc),
         "sigma": SIGMA,
-        "init_scale": Range(3e-4, 0.02, SCALE.doc, log=True),
+        "init_scale": Range(1e-3, 0.02, SCALE.doc, log=True),
         "step_size": Range(2e-3, 4e-3, STEP_SIZE.doc, log=True),
     },
     _until_learned,
     lambda raw, points: _bound(raw["runs"][["swing_min_time", "swing_bump_time", "initial_W"]], raw["runs"]),
-    seeds=200,
-    confirm_seeds=800,
+    seeds=60,
+    confirm_seeds=240,
+    points=32,
 )
 
 
-def _edge_sweeps(points: xr.Dataset, seeds: np.ndarray, fine: int) -> dict[str, Sweep]:
+def _edge_sweeps(points: xr.Dataset, seeds: Sequence[int], fine: int) -> dict[str, Sweep]:
     rate = _rate(points)
     steps = _enough(24.0 / (4 * _strengths(points).min(axis=1) * rate))
     parameters = _pair(points) | {"init_scale": GRID, "learning_rate": (POINT, rate), "steps": steps}
@@ -183,16 +190,22 @@ def _edge(raw: Raw, points: xr.Dataset) -> xr.Dataset:
 
 
 EDGE = Trial(
-    {"mu": MU, "ratio": RATIO, "sigma": SIGMA, "step_size": Range(2e-3, 4e-3, STEP_SIZE.doc, log=True)},
+    {
+        "mu": MU,
+        "ratio": Range(0.5, 0.83, RATIO.doc),
+        "sigma": SIGMA,
+        "step_size": Range(2e-3, 4e-3, STEP_SIZE.doc, log=True),
+    },
     _edge_sweeps,
     _edge,
-    seeds=8,
+    seeds=4,
+    points=16,
 )
 
 # --- single steps and short runs ---
 
 
-def _tied(points: xr.Dataset, seeds: np.ndarray, fine: int) -> dict[str, Sweep]:
+def _tied(points: xr.Dataset, seeds: Sequence[int], fine: int) -> dict[str, Sweep]:
     parameters = _pair(points) | _scales(points) | {"learning_rate": (POINT, _rate(points)), "steps": 60}
     return {"runs": Sweep(get_model("sim", record_every=1), parameters, seeds=seeds)}
 
@@ -208,7 +221,7 @@ def _increments(raw: Raw, points: xr.Dataset) -> xr.Dataset:
     error = ROUNDING * largest * (1 + size) ** 2
     growth = 2 * before.learning_rate * a.sum("concept") * abs(before.W.sel(row=1, column=2, drop=True))
     scaled = {"relative_increment": increment / growth, "error": error / growth, "growth": growth}
-    return xr.Dataset({**scaled, "initial_W": before.W})
+    return _bound(xr.Dataset({**scaled, "initial_W": before.W}), runs)
 
 
 STEPS = Trial(
@@ -259,19 +272,19 @@ def _halved(rate: np.ndarray, steps: int) -> dict[str, object]:
     }
 
 
-def _layer(points: xr.Dataset, seeds: np.ndarray, fine: int) -> dict[str, Sweep]:
+def _layer(points: xr.Dataset, seeds: Sequence[int], fine: int) -> dict[str, Sweep]:
     model = get_model("sim", layers=1, d=3, record_every=LAYER_EVERY)
     parameters = _pair(points) | _scales(points) | _halved(_rate(points) / fine, LAYER_STEPS)
     return {"runs": Sweep(model, parameters, seeds=seeds)}
 
 
-def _descent(points: xr.Dataset, seeds: np.ndarray, fine: int) -> dict[str, Sweep]:
+def _descent(points: xr.Dataset, seeds: Sequence[int], fine: int) -> dict[str, Sweep]:
     model = get_model("sim", layers=1, d=3, record_every=LAYER_EVERY)
     parameters = _pair(points) | _scales(points) | {"learning_rate": (POINT, _rate(points)), "steps": LAYER_STEPS}
     return {"runs": Sweep(model, parameters, seeds=seeds)}
 
 
-def _columns(runs: xr.Dataset) -> dict[str, xr.DataArray]:
+def _columns(runs: xr.Dataset) -> dict[Any, xr.DataArray]:
     """The identity and the second moment of the input that each column reads."""
     a = (runs.mu**2 / 2 + runs.sigma**2).transpose(..., "concept").reset_coords(drop=True)
     padded = a.pad(concept=(0, 1), constant_values=0.0).rename(concept="column")
@@ -295,7 +308,7 @@ def _same_times(runs: xr.Dataset, entry: Callable[[xr.DataArray], xr.DataArray] 
 def _flow(raw: Raw, points: xr.Dataset) -> xr.Dataset:
     runs = raw["runs"]
     start = runs.initial_W.isel(halving=0, drop=True).reset_coords(drop=True)
-    return _same_times(runs).assign(initial_W=start, **_columns(runs))
+    return _same_times(runs).assign({"initial_W": start} | _columns(runs))
 
 
 def _stepwise(raw: Raw, points: xr.Dataset) -> xr.Dataset:
@@ -306,9 +319,10 @@ def _stepwise(raw: Raw, points: xr.Dataset) -> xr.Dataset:
 
 
 LAYER = {"mu": MU, "ratio": ANY_RATIO, "sigma": SIGMA, "init_scale": Range(0.01, 3.0, SCALE.doc, log=True)}
+FLOW = Trial(LAYER | {"step_size": Range(1e-3, 0.01, STEP_SIZE.doc, log=True)}, _layer, _flow, seeds=2)
 
 
-def _alone_sweeps(points: xr.Dataset, seeds: np.ndarray, fine: int) -> dict[str, Sweep]:
+def _alone_sweeps(points: xr.Dataset, seeds: Sequence[int], fine: int) -> dict[str, Sweep]:
     a = points.mu.values**2 + points.sigma.values**2
     rate = points.step_size.values / a / fine
     steps = fine * _enough(16.0 / (4 * points.step_size.values))
@@ -325,7 +339,7 @@ def _alone(raw: Raw, points: xr.Dataset) -> xr.Dataset:
     return data.assign(w_pp=start, a=a)
 
 
-def _stability(points: xr.Dataset, seeds: np.ndarray, fine: int) -> dict[str, Onset]:
+def _stability(points: xr.Dataset, seeds: Sequence[int], fine: int) -> dict[str, Onset]:
     critical = 1 / _strengths(points).max(axis=1)
     steps = 20_000
     sweep = Sweep(_model(points, steps, layers=1), _pair(points) | _scales(points) | {"steps": steps}, seeds=seeds)
@@ -335,26 +349,30 @@ def _stability(points: xr.Dataset, seeds: np.ndarray, fine: int) -> dict[str, On
 
 MEAN = Statistical(over=OVER, estimator="mean")
 MEDIAN = Statistical(over=OVER)
-POOL = {"ratio": RATIO, "init_scale": SMALL_SCALE}
-SPREAD = {"init_correlation": Range(0.0, 0.8, "correlation between rows of the start", default=0.0)}
+POOL: dict[str, Range | Choice] = {"ratio": RATIO, "init_scale": SMALL_SCALE}
+SPREAD: dict[str, Range | Choice] = {
+    "init_correlation": Range(0.0, 0.8, "correlation between rows of the start", default=0.0)
+}
 
 TRIALS = {
     **{
-        f"sim.learning_time_{q}": _learning(_learned, Statistical(over=POOLED, estimator=q), 200, **POOL)
+        f"sim.learning_time_{q}": _learning(_learned, Statistical(over=POOLED, estimator=q), 60, **POOL)
         for q in ("q25", "q75", "q5", "q95")
     },
-    "sim.learning_time_corner": _learning(_learned, Statistical(over=POOLED, estimator="q90"), 200),
-    "sim.learning_time_corrected": _learning(_learned, MEDIAN, 200),
-    "sim.learning_time_naive": _learning(_weak, MEDIAN, 200),
-    "sim.learning_time_mean": _learning(_learned, MEAN, 400, **SPREAD),
-    "sim.learning_time_variance": _learning(_learned, MEAN, 400),
+    "sim.learning_time_corner": _learning(_learned, Statistical(over=POOLED, estimator="q90"), 60),
+    "sim.learning_time_corrected": _learning(_learned, MEDIAN, 60),
+    "sim.learning_time_naive": _learning(_weak, MEDIAN, 60),
+    "sim.learning_time_mean": _learning(_learned, MEAN, 200, **SPREAD),
+    "sim.learning_time_variance": _learning(_learned, MEAN, 200),
     **{f"sim.off_diagonal_peak_{what}": PEAK for what in ("time", "height")},
     **{f"sim.swing_by_{which}_time": TURNING for which in ("minimum", "bump")},
     "sim.swing_by_critical_scale": EDGE,
     "sim.tied_step": STEPS,
     "sim.tied_step_printed": STEPS,
+    "sim.tied_recurrence": STEPS,
     "sim.early_growth": GROWTH,
-    "sim.one_layer": Trial(LAYER | {"step_size": Range(1e-3, 0.01, STEP_SIZE.doc, log=True)}, _layer, _flow, seeds=2),
+    "sim.one_layer": FLOW,
+    "sim.one_layer_printed": FLOW,
     "sim.one_layer_discrete": Trial(
         LAYER | {"step_size": Range(1e-3, 1.9, STEP_SIZE.doc, log=True)},
         _descent,
@@ -368,7 +386,5 @@ TRIALS = {
         _alone,
         seeds=4,
     ),
-    "sim.one_layer_critical_learning_rate": Trial(
-        LAYER, _stability, lambda raw, points: raw["onset"], seeds=2
-    ),
+    "sim.one_layer_critical_learning_rate": Trial(LAYER, _stability, lambda raw, points: raw["onset"], seeds=2),
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import doctest
 import itertools
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -44,7 +43,6 @@ from theory.mutants import sample_points
 from theory.registry import CLAIMS, citation, get_claim, list_claims, load_claims, register
 from theory.sampling import random_point
 from theory.statement import Formula
-from theory.variants import predict_variants
 from theory.verify import verify
 
 POSITIVE = sp.Interval.open(0, sp.oo)
@@ -325,88 +323,6 @@ def test_special_functions() -> None:
         symbols = tuple(sorted(case.free_symbols, key=str))
         numbers = [0.3 if s == X else 0.7 for s in symbols]
         assert float(numeric(case, symbols)(*numbers)) == pytest.approx(value, rel=1e-12)
-
-
-# --- mutants ---------------------------------------------------------------------------------------------------------
-
-
-def test_mutants_change_one_thing_each() -> None:
-    ids = [m.id for m in SHARP.mutants()]
-    assert len(set(ids)) == len(ids)
-    for expected in ("coefficient:3/32*1.03", "coefficient:pi*0.5", "exponent:T**(-5)-0.1", "exponent:pi**4+0.5"):
-        assert expected in ids
-    by_id = {m.id: m for m in SHARP.mutants()}
-    assert by_id["coefficient:3/32*1.03"].description == "coefficient 3/32 x 1.03"
-    assert by_id["coefficient:3/32*2"].statement.expression == 3 * sp.pi**4 / (16 * T**5)
-    assert by_id["coefficient:pi*2"].statement.expression == 3 * (2 * sp.pi) ** 4 / (32 * T**5)
-    for mutant in SHARP.mutants():
-        direct = numeric(mutant.statement.expression, (T,))(np.array(1.7))
-        np.testing.assert_allclose(mutant.values([np.array(1.7)]), direct, rtol=1e-13)
-
-
-def test_terms_signs_symbols_and_thresholds() -> None:
-    law = make(sp.Piecewise((BETA1 - 2 * BETA2, sp.Rational(1, 2) > BETA1), (BETA1 * BETA2**2, True)))
-    ids = {m.id for m in law.mutants()}
-    assert {"sign:-2*beta2", "drop:beta1", "coefficient:1 of beta1*2", "swap:beta1<->beta2"} <= ids
-    assert "threshold:beta1 < 1/2*1.03" in ids
-    swapped = next(m for m in law.mutants() if m.kind == "swap")
-    assert float(swapped.values([np.array(0.25), np.array(0.75)])) == 0.75 * 0.25**2
-
-
-def test_changes_without_effect_are_set_aside_and_duplicates_dropped() -> None:
-    even = make(sp.cos(-2 * X + 0 * T) + sp.sqrt(T**2 + (X - 3) ** 2))
-    assert "sign:2*x" in {m.id for m in even.set_aside()}
-    scaled = make(Root(2 * X**2 - 2 * T, X, (0, T + 1)))
-    assert not {m.id for m in scaled.mutants()} & {m.id for m in scaled.set_aside()}
-    whole = make(Root(sp.exp(X) * (X**2 - T), X, (0, T + 1)))
-    assert {"coefficient:1 of x*2", "coefficient:1 of (-T + x**2)*exp(x)*2"} <= {m.id for m in whole.set_aside()}
-    product = make(2 * T * sp.exp(sp.log(3)))
-    values = [float(m.values([np.array(1.3)])) for m in product.mutants()]
-    assert len(values) == len(set(values))
-    kinked = make(sp.Abs(3 * X) + T)
-    assert "sign:3*x" not in {m.id for m in kinked.mutants()}, "a tie of a law with a kink is confirmed by algebra"
-
-
-def test_mutants_of_roots_and_minima() -> None:
-    root = make(Root(sp.Eq(X**3, 2 * T), X, (0, 10 * (T + 1))))
-    mutant = next(m for m in root.mutants() if m.id.startswith("coefficient:2") and m.id.endswith("*2"))
-    assert float(mutant.values([np.array(2.0)])) == pytest.approx(2.0, rel=1e-14)
-    minimum = make(Minimum(X**2 + T / X, X, (0, 100)))
-    ids = {m.id for m in minimum.mutants()}
-    assert "drop:T/x" in ids
-    assert "exponent:x**2+0.5" in ids
-
-
-def test_mutant_ids_do_not_depend_on_the_process() -> None:
-    code = "import theory; print([m.id for c in theory.list_claims('adam.stability') for m in c.mutants()])"
-    outputs = set()
-    for seed in ("1", "2"):
-        environment = {**os.environ, "PYTHONHASHSEED": seed}
-        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-        outputs.add(done.stdout)
-    assert len(outputs) == 1
-
-
-def test_variants_are_labelled_and_inadmissible_ones_flagged() -> None:
-    variants = predict_variants(SHARP, {"T": [10.0, 20.0], "threshold": 1.0})
-    assert variants.dims == ("variant", "T")
-    assert variants.variant.values[0] == "claim"
-    np.testing.assert_allclose(variants.sel(variant="claim"), SHARP.predict(T=[10.0, 20.0]))
-    np.testing.assert_allclose(variants[1:][variants.site[1:] == "coefficient 3/32"][0], 1.03 * variants[0])
-    sign = variants.sel(variant=[v for v in variants.variant.values if v.startswith("sign:")])
-    assert not sign.admissible.any()
-    assert np.isnan(sign).all()
-    assert variants.admissible.sum() == variants.sizes["variant"] - 1
-    assert len(variants.attrs["descriptions"]) == variants.sizes["variant"]
-    assert predict_variants(SHARP, {"T": 10.0}, mutants=False).sizes == {"variant": 1}
-    seeds = predict_variants(TIMES, {"a": ("concept", [1.0, 2.0]), "s": (("seed", "concept"), np.full((3, 2), 0.1))})
-    assert seeds.dims == ("variant", "seed", "concept")
-    limited = Vocabulary()
-    b = limited.symbol("b", "b", domain=sp.Interval.open(0, 1))
-    limited.symbol("rate", "rate", domain=sp.Interval(0, 1))
-    share = make(sp.Rational(9, 10) * b, vocabulary=limited)
-    doubled = predict_variants(share, {"b": [0.1, 0.9]}).sel(variant="coefficient:9/10*2")
-    assert np.isnan(doubled).values.tolist() == [False, True]
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------

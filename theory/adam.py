@@ -35,6 +35,7 @@ from theory.claim import (
     Source,
     Step,
     Vocabulary,
+    certified,
     high_precision,
     symbolic,
 )
@@ -111,6 +112,9 @@ def _squared_by_sinh() -> Expr:
     return f(n) / f(S.One)
 
 
+STABLE_BOX = {beta1: (Rational(1, 20), Rational(85, 100)), beta2: (Rational(9, 10), Rational(999, 1000))}
+BALANCED = beta1 / (2 - beta1)
+"""beta2 at which C = 0."""
 POINTS = {beta1: (0.05, 0.999), beta2: (0.05, 0.999)}
 
 update_bound_discrete = Claim(
@@ -160,9 +164,16 @@ update_bound_discrete = Claim(
             "hence it increases with n (stays 1 where beta1 = beta2): x coth(x) increases, as sinh(2x) > 2x",
             symbolic(lambda: (s / sinh(s) * sinh(s).diff(s)).diff(s) - (sinh(2 * s) - 2 * s) / (2 * sinh(s) ** 2)),
         ),
+        Step("which holds for x > 0", certified(lambda: sinh(2 * s) > 2 * s, over={s: (Rational(1, 10**4), 20)})),
         Step(
             "the statement, written without overflow, is that bound",
-            high_precision(lambda: (DISCRETE**2).subs(step, n) / PLAIN - 1, over={**POINTS, n: (1, 40)}),
+            high_precision(lambda law: (law**2).subs(step, n) / PLAIN - 1, over={**POINTS, n: (1, 40)}),
+        ),
+        Step(
+            "also on the boundary q = 1, where the sum is n",
+            symbolic(
+                lambda law: (law**2).subs(beta2, beta1**2), lambda: _squared_bound(step, step).subs(beta2, beta1**2)
+            ),
         ),
     ),
 )
@@ -194,8 +205,8 @@ update_bound_continuous = Claim(
         Step(
             "the statement, written without overflow, is that bound",
             high_precision(
-                lambda: (
-                    (CONTINUOUS**2).subs(step, n)
+                lambda law: (
+                    (law**2).subs(step, n)
                     * INDEX
                     * (1 - exp(-n * (1 - beta1) / beta1)) ** 2
                     / ((1 - exp(-INDEX * n)) * (1 - exp(-n * (1 - beta2) / beta2)))
@@ -208,9 +219,19 @@ update_bound_continuous = Claim(
         Step(
             "it is never below the discrete bound of the same n (sampled)",
             high_precision(
-                lambda: (CONTINUOUS / DISCRETE).subs(step, n),
-                lambda: Max(1, (CONTINUOUS / DISCRETE).subs(step, n)),
+                lambda law: (law / DISCRETE).subs(step, n),
+                lambda law: Max(1, (law / DISCRETE).subs(step, n)),
                 over={**POINTS, n: (1, 40)},
+            ),
+        ),
+        Step(
+            "where C = 0 the integral is n",
+            symbolic(
+                lambda law: (law**2).subs(beta2, BALANCED),
+                lambda: (
+                    (beta2 / (1 - beta2) * ((1 - beta1) / beta1) ** 2 * step * (1 - exp(-step * (1 - beta2) / beta2)))
+                    / (1 - exp(-step * (1 - beta1) / beta1)) ** 2
+                ).subs(beta2, BALANCED),
             ),
         ),
     ),
@@ -233,13 +254,19 @@ update_supremum = Claim(
     derivation=(
         Step(
             "the limit n -> oo of the squared discrete bound, where q^n, beta1^n and beta2^n vanish",
-            symbolic(
-                lambda: (
-                    (1 - beta1) ** 2 / ((1 - beta2) * (1 - q))
-                    - 1
-                    - (beta1 - beta2) ** 2 / ((1 - beta2) * (beta2 - beta1**2))
-                )
+            symbolic(lambda law: law**2, lambda: (1 - beta1) ** 2 / ((1 - beta2) * (1 - q))),
+        ),
+        Step(
+            "the squared discrete bound is a product of that and of what vanishes",
+            high_precision(
+                lambda law: law**2 * (1 - q**n) * (1 - beta2**n) / (1 - beta1**n) ** 2,
+                lambda: PLAIN,
+                over={beta1: (0.05, 0.85), beta2: (0.9, 0.999), n: (1, 40)},
             ),
+        ),
+        Step(
+            "the bound is never below 1",
+            certified(lambda law: law**2 >= 1, over=STABLE_BOX, factor=(beta1 - beta2) ** 2),
         ),
     ),
 )
@@ -263,7 +290,7 @@ step_estimate = Claim(
     derivation=(
         Step(
             "the limit of m/sqrt(v) for a single gradient after silence: m = (1-beta1) g, v = (1-beta2) g^2",
-            symbolic(lambda: ((1 - beta1) * t) / sqrt((1 - beta2) * t**2) - (1 - beta1) / sqrt(1 - beta2)),
+            symbolic(lambda law: ((1 - beta1) * t) / sqrt((1 - beta2) * t**2) - law),
         ),
     ),
 )
@@ -275,9 +302,7 @@ unit_step = Claim(
     vocabulary=V,
     predicts=Quantity("max_update"),
     kind="bound",
-    assumptions=(
-        Assumption("the other case: 1 - beta1 <= sqrt(1 - beta2)", (1 - beta1) / sqrt(1 - beta2) <= 1.0),
-    ),
+    assumptions=(Assumption("the other case: 1 - beta1 <= sqrt(1 - beta2)", (1 - beta1) / sqrt(1 - beta2) <= 1.0),),
     source=Source(
         "Kingma2015",
         "Sec. 2.1",
@@ -288,6 +313,10 @@ unit_step = Claim(
         Step(
             "for equal weights of both averages it holds: |mean| <= root mean square, by Lagrange's identity",
             symbolic(_lagrange),
+        ),
+        Step(
+            "it is the supremum of the updates at beta1 = beta2",
+            symbolic(lambda law: law**2, lambda: ((1 - beta1) ** 2 / ((1 - beta2) * (1 - q))).subs(beta2, beta1)),
         ),
     ),
 )
@@ -305,13 +334,14 @@ bound_ratio = Claim(
         Step(
             "quotient of the two plateaus",
             symbolic(
+                lambda law: law,
                 lambda: (
-                    beta2 / (1 - beta2) * ((1 - beta1) / beta1) ** 2 / INDEX * (1 - beta2) * (1 - q) / (1 - beta1) ** 2
-                    - 1
-                    - (beta2 - beta1) ** 2 / (beta1 * (2 * beta2 - beta1 - beta1 * beta2))
-                )
+                    (beta2 / (1 - beta2) * ((1 - beta1) / beta1) ** 2 / (2 * (1 - beta1) / beta1 - (1 - beta2) / beta2))
+                    / ((1 - beta1) ** 2 / ((1 - beta2) * (1 - beta1**2 / beta2)))
+                ),
             ),
         ),
+        Step("never below 1", certified(lambda law: law >= 1, over=STABLE_BOX, factor=(beta1 - beta2) ** 2)),
     ),
 )
 
@@ -326,7 +356,16 @@ stability_index = Claim(
     derivation=(
         Step(
             "rate of the kernel of m, twice, less that of v",
-            symbolic(lambda: 2 * (1 - beta1) / beta1 - (1 - beta2) / beta2, lambda: INDEX),
+            symbolic(lambda: 2 * (1 - beta1) / beta1 - (1 - beta2) / beta2, lambda law: law),
+        ),
+        Step(
+            "it is positive below the harmonic mean of 1 and beta2, and negative above",
+            certified(
+                lambda law: [
+                    law.subs(beta1, x * 2 * beta2 / (1 + beta2)) * sign > 0 for x, sign in ((k, 1), (1 / k, -1))
+                ],
+                over={beta2: (Rational(1, 20), Rational(999, 1000)), k: (Rational(1, 20), Rational(999, 1000))},
+            ),
         ),
     ),
 )
@@ -345,7 +384,8 @@ growth_rate_continuous = Claim(
     predicts=Quantity("growth_rate", unit="1/step"),
     kind="closed form",
     assumptions=(CLEAR,),
-    validity={"rest1": 1 - beta1, "rest2": 1 - beta2},
+    # The rates differ at second order, and their first order vanishes on the boundary, at nearness 1.
+    validity={"rest1": 1 - beta1, "rest2": 1 - beta2, "nearness": 2 * (1 - beta1) / (1 - beta2)},
     source=Source(
         PAPER,
         "slope of the update outside the stable region, |C|/2",
@@ -362,7 +402,7 @@ growth_rate_continuous = Claim(
         ),
         Step(
             "with t = C in it, 2 rate = -C",
-            symbolic(lambda: 2 * (-INDEX / 2), lambda: (1 - beta2) / beta2 - 2 * (1 - beta1) / beta1),
+            symbolic(lambda law: 2 * law, lambda: (1 - beta2) / beta2 - 2 * (1 - beta1) / beta1),
         ),
     ),
 )
@@ -386,7 +426,14 @@ growth_rate = Claim(
             "the sum in the squared bound is q^n times a factor that tends to 1/(q - 1), since q > 1",
             symbolic(lambda: _sum(n), lambda: ratio**n * (1 - ratio**-n) / (ratio - 1)),
         ),
-        Step("and q is e^(2 rate)", symbolic(lambda: q, lambda: exp(2 * log(beta1 / sqrt(beta2))))),
+        Step("and q is e^(2 rate)", symbolic(lambda: beta1**2 / beta2, lambda law: exp(2 * law))),
+        Step(
+            "which grows where beta1 > sqrt(beta2) and decays where beta1 < sqrt(beta2)",
+            certified(
+                lambda law: [law.subs(beta2, beta1**2 * k) > 0, law.subs(beta2, beta1**2 / k) < 0],
+                over={beta1: (Rational(1, 20), Rational(999, 1000)), k: (Rational(1, 20), Rational(999, 1000))},
+            ),
+        ),
         Step(
             "after the last hit m and sqrt(v) fade by beta1 and sqrt(beta2) a step",
             symbolic(lambda: log(beta1**k * t / sqrt(beta2**k * s)) - k * log(beta1 / sqrt(beta2)) - log(t / sqrt(s))),
@@ -409,7 +456,11 @@ boundary_continuous = Claim(
         assuming=r"continuous time; $\gamma$ is beta1, $\beta$ is beta2",
     ),
     notation="the harmonic mean of 1 and beta2",
-    derivation=(Step("C vanishes there", symbolic(lambda: INDEX.subs(beta1, 2 * beta2 / (1 + beta2)))),),
+    derivation=(
+        Step(
+            "C vanishes there", symbolic(lambda law: (2 * (1 - beta1) / beta1 - (1 - beta2) / beta2).subs(beta1, law))
+        ),
+    ),
 )
 
 boundary = Claim(
@@ -427,14 +478,22 @@ boundary = Claim(
         "mean, those of rate 1-beta the arithmetic one",
     ),
     derivation=(
-        Step("q = 1 there", symbolic(lambda: q.subs(beta1, sqrt(beta2)) - 1)),
+        Step("q = 1 there", symbolic(lambda law: (beta1**2 / beta2).subs(beta1, law) - 1)),
         Step(
             "so it is for kernels of rate -log(beta)",
-            symbolic(lambda: (-2 * log(beta1) + log(beta2)).subs(beta1, sqrt(beta2))),
+            symbolic(lambda law: (-2 * log(beta1) + log(beta2)).subs(beta1, law)),
         ),
         Step(
             "kernels of rate 1 - beta would give the arithmetic mean",
             symbolic(lambda: solve(2 * (1 - beta1) - (1 - beta2), beta1)[0] - (1 + beta2) / 2),
+        ),
+        Step(
+            "it lies between the harmonic and the arithmetic mean",
+            certified(
+                lambda law: [2 * beta2 / (1 + beta2) <= law, law <= (1 + beta2) / 2],
+                over={beta2: (Rational(1, 100), Rational(999, 1000))},
+                factor=(1 - sqrt(beta2)) ** 2,
+            ),
         ),
     ),
 )
@@ -455,6 +514,13 @@ normal_curve = Claim(
                 lambda: sum(
                     (beta1**3 + 2 * beta2**3).diff(x) * (2 / beta1 - 1 / beta2 - 1).diff(x) for x in (beta1, beta2)
                 )
+            ),
+        ),
+        Step(
+            "beta1^3 + 2 beta2^3 is constant along the statement, which starts at the given point",
+            symbolic(
+                lambda law: [beta1**3 + 2 * law**3, law.subs(beta1, beta1_start)],
+                lambda: [beta1_start**3 + 2 * beta2_start**3, beta2_start],
             ),
         ),
     ),

@@ -44,7 +44,8 @@ class Judge:
         self.drawn = [*points[: SIGNATURE_POINTS + TIE_POINTS], *corners]
         self.points: list[tuple[Any, ...]] = []
         with mpmath.workdps(DIGITS):
-            for point in points[: SIGNATURE_POINTS + TIE_POINTS]:
+            # A law with kinks differs from place to place: what ties in one branch may not in another.
+            for point in self.drawn[: SIGNATURE_POINTS + TIE_POINTS if self.smooth else None]:
                 values = tuple(mpmath.mpf(v.p) / v.q for v in point)
                 anchor = self._anchor(values, point)
                 if anchor is not None:
@@ -53,7 +54,6 @@ class Judge:
     def judge(self, mutant: Mutant) -> str:
         """ "equal", "duplicate" or "new"."""
         with mpmath.workdps(DIGITS):
-            # Mutants of different branches of a law with kinks may tie at a few points.
             seen = self.points[: SIGNATURE_POINTS if self.smooth else None]
             first = [self._measure(mutant, p) for p in seen]
             tied = bool(first) and all(abs(deviation) < TIE for deviation, _ in first if mpmath.isfinite(deviation))

@@ -86,7 +86,7 @@ def mutate(claim: Claim) -> Mutation:
     knobs = Knobs()
     statement: Statement = claim.statement
     fitted = statement.map(knobs.fit)
-    computed = {s: knobs.scale(s) for s in claim.symbols if claim.vocabulary[s.name].derived is not None}
+    computed = {s: knobs.scale(s) for s in _repeated(statement, claim) if claim.vocabulary[s.name].derived is not None}
     fitted = fitted.map(lambda e: e.xreplace(computed))
     neutral: dict[sp.Symbol, sp.Rational] = {k.symbol: sp.Integer(k.neutral) for k in knobs.found}
     family = Family(statement, fitted, claim.symbols, neutral)
@@ -117,11 +117,17 @@ def sample_points(claim: Claim, candidates: int, wanted: int) -> list[tuple[sp.R
     return [drawn[k][: len(symbols)] for k in order[:wanted]]
 
 
-def corner_points(claim: Claim, wanted: int = 12) -> list[tuple[sp.Rational, ...]]:
+def corner_points(claim: Claim, wanted: int = 24) -> list[tuple[sp.Rational, ...]]:
     """Exact points far from the typical ones, near the ends of the symbols' domains, where rare differences show."""
     rng = np.random.default_rng(20_250_102)
     entries = [claim.vocabulary[s.name] for s in claim.symbols]
     return [tuple(entry.extreme(rng) for entry in entries) for _ in range(wanted if entries else 0)]
+
+
+def _repeated(statement: Statement, claim: Claim) -> list[sp.Symbol]:
+    """Symbols that occur several times; where one occurs once, its neighbours' coefficients do for it."""
+    nodes = [node for formula in statement.formulas() for node in sp.preorder_traversal(formula)]
+    return [s for s in claim.symbols if nodes.count(s) > 1]
 
 
 def _from_knobs(family: Family, knobs: Knobs) -> list[Mutant]:

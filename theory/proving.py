@@ -98,7 +98,7 @@ def _divided(difference: sp.Expr, factor: sp.Expr, strict: bool) -> sp.Expr:
             f"factor={factor} must be {'positive' if strict else 'not negative'} by the assumptions of its symbols, "
             "such as an even power or a product of positive symbols."
         )
-    left_over = sp.cancel(sp.together(difference / factor))
+    left_over = sp.factor(sp.together(difference / factor))
     checked = vanish(difference, factor * left_over)
     if not checked.passed:
         raise ClaimUsageError(f"factor={factor} cannot be divided out: {checked.detail}.")

@@ -53,13 +53,14 @@ def agree(
 
 
 def _complete(sides: list[_Side], over: Mapping[Any, Any]) -> None:
-    """Refuse names without a range (a default would hide which domain was sampled) and ranges that nothing uses."""
+    """Refuse names without a range (a default would hide which domain was sampled), and a domain that is not used."""
     known = {symbol_named(k) for k in over}
     used = sides[0].uses() | sides[1].uses()
     for name in sorted(used - known):
         raise ClaimUsageError(f"over= gives no range for {name}; add over={{{name}: (lo, hi)}}.")
-    for name in sorted(known - used):
-        raise ClaimUsageError(f"over= gives a range for {name}, but neither side depends on it; remove it.")
+    if known and not used:
+        names = ", ".join(sorted(known))
+        raise ClaimUsageError(f"over= gives ranges for {names}, but neither side depends on any of them; remove it.")
 
 
 def _precise_error(sides: list[_Side], point: Mapping[Any, Any], digits: int, lone: bool) -> Any:
@@ -158,7 +159,7 @@ class _Side:
         A product that has no terms is its own scale, so that it is small only where it is zero. Functions of the
         sampled numbers have the scale 1.
         """
-        if self.function is not None or not isinstance(self.value, sp.Expr):
+        if self.function is not None or isinstance(self.value, sp.MatrixBase) or not isinstance(self.value, sp.Expr):
             return mpmath.mpf(1)
         value = self.value if isinstance(self.value, sp.Add) else sp.expand(self.value)
         terms = [_Side(term, {}) for term in sp.Add.make_args(value)]

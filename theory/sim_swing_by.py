@@ -10,12 +10,11 @@ for the test loss L = |W x_hat - x_hat|^2/2. The loss rises iff the middle term 
 
 from __future__ import annotations
 
-import mpmath
 from sympy import Expr, Rational, S, exp, log, symbols
 
-from theory.claim import Assumption, Claim, Quantity, Source, Step, high_precision, numerical, symbolic
-from theory.sim_linear import KAPPA
-from theory.sim_vocabulary import V, a_1, a_2, lr, mu_1, mu_2, s_2, scale, w_11, w_12
+from theory.claim import Assumption, Claim, Quantity, Source, Step, certified, high_precision, symbolic
+from theory.sim_linear import KAPPA, W12_FLOW
+from theory.sim_vocabulary import V, a_1, a_2, lr, mu_1, mu_2, s_2, scale, t, w_11, w_12
 
 ALPHA = a_2 / a_1
 P = 4 * a_1 * mu_1**2 / w_11**2
@@ -37,7 +36,7 @@ GAP = TOUCH * RATIO ** ((1 - ALPHA) / ((2 + ALPHA) * FALL))
 FIRST_ORDER = 2 - KAPPA + 3 * N / (M + N)
 """The relative error of log RATIO at the edge is FIRST_ORDER times x."""
 
-p, q, r, m, n, x, c, e = symbols("p q r m n x c epsilon", positive=True)
+p, q, r, m, n, x, c, e, tau = symbols("p q r m n x c epsilon tau", positive=True)
 
 
 def _slope_residual() -> Expr:
@@ -67,29 +66,84 @@ def _touching_residual() -> Expr:
 def _scaling_residual() -> Expr:
     """RATIO of a start that is k times larger, times k^FALL, over RATIO, minus one."""
     k = Rational(3, 7)
-    larger = RATIO.subs({w_11: k * w_11, w_12: k * w_12, s_2: k * s_2}, simultaneous=True)
-    return larger * k**FALL / RATIO - 1
+    return _scaled(RATIO, k) * k**FALL / RATIO - 1
 
 
-def _first_order_error() -> float:
-    """Deviation, over x^2, of the edge with all terms of relative order x from FIRST_ORDER."""
-    a1, a2 = mpmath.mpf(2), mpmath.mpf("0.5")
-    values = {a_1: a1, a_2: a2}
-    big_m, big_n, kappa = (float(f.subs(values)) for f in (M, N, KAPPA))
-    constant = float(FIRST_ORDER.subs(values))
-    worst = 0.0
-    for touch in (1e-3, 1e-4):
-        # Time counts from where the bare terms touch; their weights there are n/(m + n) and m/(m + n).
-        def needed(tau: mpmath.mpf, x0: float = touch) -> mpmath.mpf:
-            gap = x0 * mpmath.exp(-4 * a1 * tau)
-            fall = big_n * mpmath.exp(-big_m * tau) * (1 - 3 * gap) + big_m * mpmath.exp(big_n * tau)
-            return mpmath.log(fall / (big_m + big_n) / (1 + (2 - kappa) * gap))
+def _moved_edge() -> list[Expr]:
+    """Slopes of the needed log RATIO with all terms of relative order x: in time, and in x plus FIRST_ORDER.
 
-        tau = mpmath.findroot(lambda y: mpmath.diff(needed, y), 0.0)
-        worst = max(worst, abs(float((needed(tau) + constant * touch) / touch**2)))
-    return worst
+    Time counts from where the bare terms touch; their weights there are N/(M + N) and M/(M + N). As the slope in
+    time vanishes, the place of the minimum moves the needed ratio by order x^2 only.
+    """
+    gap = x * exp(-4 * a_1 * tau)
+    fall = (N * exp(-M * tau) * (1 - 3 * gap) + M * exp(N * tau)) / (M + N)
+    needed = log(fall / (1 + (2 - KAPPA) * gap))
+    return [needed.diff(tau).subs({tau: 0, x: 0}), needed.diff(x).subs({tau: 0, x: 0}) + FIRST_ORDER]
 
 
+def _flow(t: Expr) -> tuple[Expr, Expr, Expr]:
+    """x, c and S of the module's docstring at time t."""
+    strong = exp(-4 * a_1 * t) / w_11
+    return strong, w_12 * w_11 ** (-KAPPA) * exp(-(a_1 - a_2) * t), s_2 * exp(4 * a_2 * t)
+
+
+def _three_terms(t: Expr) -> tuple[Expr, Expr, Expr]:
+    """The sizes of the three terms of dL/dt at time t, as in _slope_residual without corrections."""
+    strong, off_diagonal, grown = _flow(t)
+    middle = mu_1 * mu_2 * (a_1 - a_2) * off_diagonal
+    return 4 * a_1 * mu_1**2 * strong**2, middle, 4 * a_2 * mu_2**2 * grown
+
+
+def _weights() -> list[Expr]:
+    """The three terms over the middle one's exponential, over P e^(-M t), Q and R e^(N t), minus one."""
+    given = (P * exp(-M * tau), Q, R * exp(N * tau))
+    decay = exp(-(a_1 - a_2) * tau)
+    return [term / decay / weight - 1 for term, weight in zip(_three_terms(tau), given, strict=True)]
+
+
+def _exact_flow() -> Expr:
+    """The flow of w_12 over c (1 + (1 - w_11) x)^(-KAPPA), minus one."""
+    strong, off_diagonal, _ = _flow(t)
+    return W12_FLOW / (off_diagonal * (1 + (1 - w_11) * strong) ** (-KAPPA)) - 1
+
+
+def _touching_place() -> list[Expr]:
+    """At TOUCH: RATIO is Q over the least of P e^(-M t) + R e^(N t), and x is TOUCH then; minus one each."""
+    when = log(M * P / (N * R)) / (M + N)
+    least = P * exp(-M * when) + R * exp(N * when)
+    return [Q / least / RATIO - 1, _flow(when)[0] / TOUCH - 1]
+
+
+def _scaled(formula: Expr, factor: Expr) -> Expr:
+    """The formula for a W(0) that is `factor` times larger."""
+    return formula.subs({w_11: factor * w_11, w_12: factor * w_12, s_2: factor * s_2}, simultaneous=True)
+
+
+def _edge_residual(law: Expr) -> Expr:
+    """RATIO of the start at the scale of the law, times e^(FIRST_ORDER x), minus one; x where the bare terms touch."""
+    bare = _scaled(TOUCH, RATIO ** (1 / FALL))
+    return _scaled(RATIO, (law / scale) ** 2) * exp(FIRST_ORDER * bare) - 1
+
+
+STARTS = {
+    a_1: (1, 3),
+    a_2: (0.1, 0.9),
+    mu_1: (1, 3),
+    mu_2: (1, 2),
+    w_11: (1e-8, 1e-2),
+    w_12: (1e-8, 1e-2),
+    s_2: (1e-8, 1e-2),
+}
+TERMS = (
+    Step(
+        "w_12 of the flow is c (1 + (1 - w_11(0)) x)^(-KAPPA)",
+        high_precision(_exact_flow, over={a_1: (1, 3), a_2: (0.1, 0.9), w_11: (1e-8, 1e-2), t: (0, 4)}),
+    ),
+    Step(
+        "the three terms are P e^(-M t), Q and R e^(N t) times that of the middle one",
+        high_precision(_weights, over={**STARTS, tau: (0, 4)}),
+    ),
+)
 SLOPE = Step("dL/dt near the solution, with corrections of order x", symbolic(_slope_residual))
 ORDER = Assumption("the strong concept is clearly stronger", ALPHA < 0.7, "w_12 must fall before concept 2 grows")
 FLOW = Assumption(
@@ -128,20 +182,22 @@ swing_by_critical_scale = Claim(
             "a start k times larger needs k^FALL times more",
             high_precision(
                 _scaling_residual,
-                over={
-                    a_1: (1, 3),
-                    a_2: (0.1, 0.9),
-                    mu_1: (1, 3),
-                    mu_2: (1, 2),
-                    w_11: (1e-8, 1e-2),
-                    w_12: (1e-8, 1e-2),
-                    s_2: (1e-8, 1e-2),
-                },
+                over=STARTS,
             ),
         ),
+        *TERMS,
         Step(
-            "terms of order x move the edge by FIRST_ORDER x",
-            numerical(_first_order_error, tolerance=20.0, reason="what is left over x^2 is bounded, not small"),
+            "RATIO is the middle term over that least value, and x is TOUCH there",
+            high_precision(_touching_place, over=STARTS),
+        ),
+        Step("terms of order x move log RATIO at the edge by -FIRST_ORDER x", symbolic(_moved_edge)),
+        Step(
+            "at the stated scale RATIO is e^(-FIRST_ORDER x), with x where the bare terms touch",
+            high_precision(_edge_residual, over={**STARTS, scale: (1e-3, 1e-1)}),
+        ),
+        Step(
+            "P e^(-M t) + R e^(N t) has no other turning point: its curvature is positive for all positive numbers",
+            symbolic(lambda: (p * exp(-m * tau) + r * exp(n * tau)).diff(tau, 2) > 0),
         ),
     ),
 )
@@ -164,7 +220,14 @@ swing_by_minimum_time = Claim(
     source=Source.own("P and Q terms balance"),
     assumptions=TURNING,
     validity={"excess": RATIO, "step_size": lr * a_1 * log(1 / w_11)},
-    derivation=(SLOPE, Step("P e^(-M t) = Q", symbolic(lambda: p * exp(-m * log(p / q) / m) - q))),
+    derivation=(
+        SLOPE,
+        *TERMS,
+        Step(
+            "the first two terms balance at the stated time",
+            high_precision(lambda law: _three_terms(law)[0], lambda law: _three_terms(law)[1], over=STARTS),
+        ),
+    ),
 )
 
 swing_by_bump_time = Claim(
@@ -177,7 +240,14 @@ swing_by_bump_time = Claim(
     source=Source.own("Q and R terms balance"),
     assumptions=TURNING,
     validity={"excess": RATIO, "step_size": lr * a_1 * log(1 / w_11)},
-    derivation=(SLOPE, Step("R e^(N t) = Q", symbolic(lambda: r * exp(n * log(q / r) / n) - q))),
+    derivation=(
+        SLOPE,
+        *TERMS,
+        Step(
+            "the last two terms balance at the stated time",
+            high_precision(lambda law: _three_terms(law)[2], lambda law: _three_terms(law)[1], over=STARTS),
+        ),
+    ),
 )
 
 CLAIMS = (swing_by_critical_scale, swing_by_minimum_time, swing_by_bump_time)

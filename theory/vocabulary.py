@@ -65,7 +65,7 @@ class Entry:
     def extreme(self, rng: np.random.Generator) -> sp.Rational:
         """A random exact number of the domain, of any size and as likely as not close to an end of the domain."""
         low, high = float(self.domain.inf), float(self.domain.sup)
-        size = sp.Integer(10) ** int(rng.integers(-6, 7))
+        size = sp.Integer(10) ** int(rng.integers(-6, 4))
         if self.symbol is not None and self.symbol.is_integer:
             size = max(size, sp.Integer(1))
         ends = [sp.nsimplify(end) for end in (low, high) if np.isfinite(end)]

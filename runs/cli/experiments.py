@@ -74,6 +74,8 @@ class ConsoleAnnouncer(Announcer):
         self.console.print(
             f"  {MARK[verdict.as_expected]} {verdict.id}: {verdict.status}{note}\n      {escape(verdict.sentence)}"
         )
+        for remark in judged.remarks:
+            self.console.print(f"      {escape(remark)}")
 
 
 def _chosen(names: tuple[str, ...]) -> list[Experiment]:
@@ -137,7 +139,7 @@ def run_command(
                     "as_expected": outcome.as_expected,
                     "mutants": summary((j.verdict for j in outcome.judged), outcome.scale),
                     "verdicts": [
-                        {**json.loads(j.verdict.to_json(points=False)), "figure": j.figure, "rivals": j.ranking}
+                        {**json.loads(j.verdict.to_json(points=False)), **j.record()}
                         for j in outcome.judged
                     ],
                 }

@@ -39,7 +39,9 @@ from toymodels.errors import UsageError
 @click.option("--beyond-assumptions", is_flag=True, help="search also where the claim's assumptions do not hold")
 @click.option("--seeds", type=click.IntRange(1), help="number of seeds, where one point is judged")
 @click.option("--first-seed", type=click.IntRange(0), default=0, show_default=True, help="the first of these seeds")
-@click.option("--out", type=click.Path(path_type=Path), help="directory of the archive [default: results/falsify/CLAIM]")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="directory of the archive [default: results/falsify/CLAIM]"
+)
 @json_option
 def falsify_command(
     claim: str,

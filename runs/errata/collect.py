@@ -77,7 +77,6 @@ class Erratum:
     """A printed statement that does not hold, and everything that speaks for and against it."""
 
     printed: Claim
-    verdicts: tuple[dict[str, Any], ...]
     refutations: tuple[Refutation, ...]
     corrected: tuple[Corrected, ...]
 
@@ -139,19 +138,19 @@ def _erratum(
         for experiment, comparison, verdict, place in rows
         if comparison.claim == claim.id and verdict["status"] == "disagrees" and bears_on(comparison)
     )
-    about = {
-        name: tuple(v for _, _, v, _ in rows if v["claim"] == name) for name in (claim.id, *(c.id for c, _ in laws))
-    }
-    corrected = tuple(Corrected(law, how, checked.get(law.id), about[law.id]) for law, how in laws)
-    return Erratum(claim, about[claim.id], refutations, corrected)
+
+    def about(law: Claim) -> tuple[dict[str, Any], ...]:
+        return tuple(verdict for _, _, verdict, _ in rows if verdict["claim"] == law.id)
+
+    corrected = tuple(Corrected(law, how, checked.get(law.id), about(law)) for law, how in laws)
+    return Erratum(claim, refutations, corrected)
 
 
 def _partner(
     comparison: Comparison, experiment: Experiment, laws: tuple[tuple[Claim, Correction], ...]
 ) -> Claim | None:
     """The corrected law to lay beside the printed one: one that is compared with the same data, if there is any."""
-    same = {
-        c.claim for c in experiment.comparisons if (c.data, c.observable) == (comparison.data, comparison.observable)
-    }
+    here = (comparison.data, comparison.observable)
+    same = {other.claim for other in experiment.comparisons if (other.data, other.observable) == here}
     ordered = sorted((law for law, _ in laws), key=lambda law: law.id not in same)
     return ordered[0] if ordered else None

@@ -11,11 +11,10 @@ import jinja2
 from runs.errata import wording
 from runs.errata.collect import Erratum, collect
 from runs.errata.declared import declared
-from runs.errata.figure import draw
+from runs.errata.figure import draw_all
 from runs.report.build import load
 from theory.claim import Claim
 from theory.verify import verify
-from toymodels.comparator import save_figure
 from toymodels.errors import EnvironmentProblem
 
 PAGE = "errata.md"
@@ -39,30 +38,16 @@ def write_page(results: Path, docs: Path) -> Path:
         )
     laws = [corrected.claim for erratum in errata for corrected in erratum.corrected]
     errata = collect(results, load(results), verify(list(dict.fromkeys(laws)), cache=results / ".certificates"))
-    text = render(errata, pictures(errata, docs))
+    stems = draw_all(errata, docs, FIGURES)
+    for vector in (docs / FIGURES).glob("*.pdf"):
+        vector.unlink()  # pages show the bitmaps
+    text = render(errata, {comparison: f"{stem}.png" for comparison, stem in stems.items()})
     path = docs / PAGE
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise EnvironmentProblem(f"Cannot write {path}: {error.strerror or error}.") from error
     return path
-
-
-def pictures(errata: tuple[Erratum, ...], docs: Path) -> dict[str, str]:
-    """Draw every overlay; the path of each below `docs`, by comparison. Figures of an earlier page are removed."""
-    for old in (docs / FIGURES).glob("*.png"):
-        old.unlink()
-    drawn = {}
-    for erratum in errata:
-        for refutation in erratum.refutations:
-            figure = draw(refutation)
-            if figure is not None:
-                name = f"{FIGURES}/{refutation.comparison.id}"
-                for path in save_figure(figure, docs / name):
-                    if path.suffix != ".png":
-                        path.unlink()
-                drawn[refutation.comparison.id] = f"{name}.png"
-    return drawn
 
 
 def render(errata: tuple[Erratum, ...], drawn: Mapping[str, str]) -> str:
@@ -77,7 +62,7 @@ def render(errata: tuple[Erratum, ...], drawn: Mapping[str, str]) -> str:
         errata=errata,
         pictures=drawn,
         anchor=anchor,
-        **{name: getattr(wording, name) for name in ("certificate", "formula", "interval", "point", "short")},
+        **{name: getattr(wording, name) for name in wording.NAMES},
     )
     return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
 

@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from theory.claim import Claim
+from theory.registry import get_claim
+
 if TYPE_CHECKING:
     from runs.errata.collect import Refutation
 
-DISAGREES = "disagrees"
-AS_CLEAR_AS_NEEDED = 1.0
-"""Of equally simple points the clearest is taken; discrepancies beyond this one count alike."""
+CLEAR = 1.0
+"""Discrepancies beyond this one, a factor of two or more, count alike."""
+MEANS = ("mean", "share")
+SHARE = 0.5
+"""Points that disagree by less than this share of the clearest are no witnesses."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,29 +44,29 @@ def find_witness(refutation: Refutation) -> Witness | None:
     points = refutation.points
     if "measured" not in points:
         return None
-    codes = dict(zip(points.status.attrs["flag_meanings"].split(), points.status.attrs["flag_values"], strict=True))
     dims = points.status.dims
-    corrected = None if refutation.law is None else _at_points(refutation, points)
-    fails = (points.status == codes[DISAGREES]) & np.isfinite(points.measured) & np.isfinite(points.predicted)
+    printed = _at_points(refutation, get_claim(refutation.comparison.claim))
+    corrected = None if refutation.law is None else _at_points(refutation, refutation.law)
+    fails = (points.status == code(points.status, "disagrees")) & np.isfinite(points.measured) & np.isfinite(printed)
     if corrected is not None and bool((fails & np.isfinite(corrected)).any()):
         fails = fails & np.isfinite(corrected)
     places = np.argwhere(fails.values)
     if not len(places):
         return None
     size = np.abs(points.value.values[tuple(places.T)])
-    clear = np.minimum(np.where(np.isfinite(size), size, AS_CLEAR_AS_NEEDED), AS_CLEAR_AS_NEEDED)
-    best = places[np.lexsort((-clear, _length(points, dims, places)))[0]]
+    size = np.minimum(np.where(np.isfinite(size), size, CLEAR), CLEAR)
+    places, size = (values[size >= SHARE * size.max()] for values in (places, size))
+    best = places[np.lexsort((-size, _length(points, dims, places)))[0]]
     index = dict(zip(map(str, dims), map(int, best), strict=True))
     one = points.isel(index)
-    point = _coordinates(refutation, points, index)
     sentence, command = archived(refutation)
     return Witness(
-        point=point,
+        point=_coordinates(refutation, points, index),
         index=index,
         measured=float(one.measured),
         low=float(one.measured_low),
         high=float(one.measured_high),
-        printed=float(one.predicted),
+        printed=float(printed.isel(index)),
         corrected=None if corrected is None else float(corrected.isel(index)),
         command=command or search_command(refutation),
         archived=sentence,
@@ -70,8 +75,7 @@ def find_witness(refutation: Refutation) -> Witness | None:
 
 def search_command(refutation: Refutation) -> str:
     """The command that looks for a counterexample anew; empty where no training run is declared for it."""
-    from runs.falsify.registry import searches
-    from theory.registry import get_claim
+    from runs.falsify.registry import searches  # which imports all experiments
 
     claim = get_claim(refutation.comparison.claim)
     if refutation.comparison.id not in {search.comparison.id for search in searches(claim)}:
@@ -108,12 +112,17 @@ def _length(points: xr.Dataset, dims: tuple[Any, ...], places: np.ndarray) -> np
     return total
 
 
-def _at_points(refutation: Refutation, points: xr.Dataset) -> xr.DataArray:
-    """The corrected law per compared point: the median over the runs of a point, where it differs between them."""
-    assert refutation.law is not None
-    law = refutation.predicted(refutation.law)
-    law = law.median([dim for dim in law.dims if dim not in points.status.dims])
-    return law.reset_coords(drop=True).broadcast_like(points.status).transpose(*points.status.dims)
+def code(status: xr.DataArray, meaning: str) -> int:
+    """The number that stands for a status in a stored verdict."""
+    return status.attrs["flag_values"][status.attrs["flag_meanings"].split().index(meaning)]
+
+
+def _at_points(refutation: Refutation, claim: Claim) -> xr.DataArray:
+    """The law per compared point: over the runs of a point its mean where means are compared, else its median."""
+    law, status = refutation.predicted(claim), refutation.points.status
+    runs = [dim for dim in law.dims if dim not in status.dims]
+    law = law.mean(runs) if getattr(refutation.comparison.kind, "estimator", "") in MEANS else law.median(runs)
+    return law.reset_coords(drop=True).broadcast_like(status).transpose(*status.dims)
 
 
 def _coordinates(refutation: Refutation, points: xr.Dataset, index: dict[str, int]) -> dict[str, Any]:

@@ -9,12 +9,13 @@ from runs.errata.witness import Witness
 from theory.claim import Claim
 from theory.verify import Verification
 
-BELOW = 100
-"""What is below this part of the margin is shown as 0: it is rounding, and differs between machines."""
+NAMES = ("cell", "certificate", "formula", "interval", "number", "point", "prose", "values")
+BELOW = 10
+"""What is below the margin divided by this is shown as 0: it may be rounding, which differs between machines."""
 
 
-def short(value: float | str, figures: int = 2) -> str:
-    """Two significant figures, without an exponent from 0.0001 to a million."""
+def number(value: float | str, figures: int = 2) -> str:
+    """So many significant figures, without an exponent from 0.0001 to a million."""
     value = float(value)
     if not math.isfinite(value) or value == 0:
         return f"{abs(value) if value == 0 else value:g}"
@@ -29,10 +30,30 @@ def interval(verdict: dict[str, Any]) -> str:
     floor = verdict["margin"] / BELOW
 
     def rounded(value: float | str) -> str:
-        return "0" if abs(float(value)) < floor else short(value)
+        return "0" if abs(float(value)) < floor else number(value)
 
     low, high = verdict["interval"]
     return f"{rounded(verdict['discrepancy'])} [{rounded(low)}, {rounded(high)}]"
+
+
+def values(witness: Witness) -> str:
+    """ "measured 0.3167, printed 0.1818, corrected 0.3162": with enough figures to tell measured and printed apart."""
+    apart = abs(witness.measured - witness.printed)
+    size = max(abs(witness.measured), abs(witness.printed))
+    figures = min(12, max(4, 2 + math.ceil(-math.log10(apart / size)))) if apart else 4
+    said = {"measured": witness.measured, "printed": witness.printed, "corrected": witness.corrected}
+    return ", ".join(f"{word} {number(value, figures)}" for word, value in said.items() if value is not None)
+
+
+def prose(text: str) -> str:
+    """Plain text for Markdown: no asterisk is an emphasis; formulas between dollar signs stay."""
+    parts = text.split("$")
+    return "$".join(part if i % 2 else part.replace("*", r"\*").replace("<", r"\<") for i, part in enumerate(parts))
+
+
+def cell(text: str) -> str:
+    """`prose` for a table."""
+    return prose(text).replace("|", r"\|")
 
 
 def formula(claim: Claim) -> str:

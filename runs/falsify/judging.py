@@ -92,7 +92,7 @@ def cost(search: Search, space: Space, points: Sequence[Point], seeds: Sequence[
     total = 0
     for members in space.groups(points):
         chosen = space.dataset([points[i] for i in members])
-        for plan in search.trial.sweeps(chosen, np.asarray(seeds), 1).values():
+        for plan in search.trial.sweeps(chosen, list(seeds), 1).values():
             total += plan.sweep.runs * _rounds(plan) if isinstance(plan, Onset) else plan.runs
     return total
 
@@ -102,7 +102,7 @@ def train(
 ) -> dict[str, xr.Dataset]:
     """Raw results at points that agree in all choices."""
     raw = {}
-    for name, plan in search.trial.sweeps(space.dataset(points), np.asarray(seeds), fine).items():
+    for name, plan in search.trial.sweeps(space.dataset(points), list(seeds), fine).items():
         if isinstance(plan, Onset):
             fields = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
             raw[name] = bisect_onset(**fields, rungs=RUNGS, progress=False, batch=_batch(plan.sweep.runs))
@@ -200,4 +200,3 @@ def _rounds(plan: Onset) -> int:
     low, high = (np.asarray(end, dtype=float) for end in (plan.low, plan.high))
     width = float(np.log(np.max(high / low)))
     return RUNGS + 1 + math.ceil(math.log2(max(2.0, width / RUNGS / math.log1p(plan.rel_tol))))
-

@@ -104,10 +104,9 @@ class Ledger:
         try:
             if lines and json.loads(lines[0]) == head:
                 for line in lines[1:]:
-                    row = json.loads(line)
-                    self._known[row.pop("key")] = Judgement(
-                        **{k: MISSING[k] if v is None and k in MISSING else v for k, v in row.items()}
-                    )
+                    row: dict[str, Any] = json.loads(line)
+                    row |= {name: missing for name, missing in MISSING.items() if row[name] is None}
+                    self._known[row.pop("key")] = Judgement(**row)
                 return
         except (ValueError, TypeError, KeyError):
             self._known.clear()  # a torn line: start over

@@ -16,8 +16,6 @@ from toymodels.errors import UsageError, unknown
 
 TRIALS: Mapping[str, Trial] = {**trials_ghost.TRIALS, **trials_sim.TRIALS, **trials_adam.TRIALS}
 """Trials by the id of the comparison that they serve."""
-ALONE: tuple[Comparison, ...] = (*trials_ghost.ALONE, *trials_adam.ALONE)
-"""Comparisons of claims that no experiment compares, with their trials."""
 
 
 def searches(claim: Claim) -> list[Search]:
@@ -70,5 +68,5 @@ def searchable() -> list[str]:
 
 
 def comparisons() -> list[Comparison]:
-    """Comparisons of all experiments, and those made for searches alone."""
-    return [comparison for experiment in experiments().values() for comparison in experiment.comparisons] + list(ALONE)
+    """Comparisons of all experiments."""
+    return [comparison for experiment in experiments().values() for comparison in experiment.comparisons]

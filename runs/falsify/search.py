@@ -18,7 +18,6 @@ from toymodels.comparator import FALSE_ALARM
 from toymodels.errors import UsageError
 
 LEAST_POINTS = 16
-USUAL_POINTS = 256
 USUAL_SHRINKING = 48
 """Confirmations' worth of runs that the default budget sets aside for making a witness simple."""
 RESERVE = 0.35
@@ -82,7 +81,8 @@ def confirm_seeds(search: Search) -> int:
 def usual_budget(search: Search, space: Space) -> int:
     """Runs for some hundred points and for simplifying a witness."""
     one, test = prices(search, space)
-    return max(math.ceil(USUAL_POINTS * one / (1 - RESERVE)), USUAL_POINTS * one + USUAL_SHRINKING * test)
+    points = search.trial.points
+    return max(math.ceil(points * one / (1 - RESERVE)), points * one + USUAL_SHRINKING * test)
 
 
 def prices(search: Search, space: Space) -> tuple[int, int]:
@@ -205,9 +205,7 @@ def _confirm(search: Search, space: Space, ledger: Ledger, seed: int) -> tuple[W
     return None, len(tried)
 
 
-def _simplified(
-    search: Search, space: Space, ledger: Ledger, seed: int, number: int, witness: Witness
-) -> Witness:
+def _simplified(search: Search, space: Space, ledger: Ledger, seed: int, number: int, witness: Witness) -> Witness:
     count = confirm_seeds(search)
     test = cost(search, space, [witness.point], range(count))
     others = block(seed, number + 2, count) if search.random else witness.seeds
@@ -220,8 +218,10 @@ def _simplified(
 
     simple = shrink(space, witness.point, judged)
     if not search.random:
-        return witness if simple == witness.point else dataclasses.replace(
-            witness, point=simple, judgement=judged([simple])[0]
+        return (
+            witness
+            if simple == witness.point
+            else dataclasses.replace(witness, point=simple, judgement=judged([simple])[0])
         )
     for runs in dict.fromkeys([_fewer(ledger, space, simple, others), count]):
         if (simple, runs) == (witness.point, count):

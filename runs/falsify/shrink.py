@@ -54,14 +54,14 @@ def simpler(variable: Range | Choice, value: Value) -> list[Value]:
         found += [significant(x, digits) for digits in range(1, DIGITS)]
         found += [variable.low, variable.high]
     known: dict[float, int] = {}
-    for candidate in found:
+    for candidate in map(float, found):
         if variable.low <= candidate <= variable.high and candidate != x:
             known.setdefault(candidate, _digits(candidate))
     limit = math.inf if variable.integer or variable.default is not None else _digits(x)
-    allowed = [c for c, d in known.items() if d < limit or c == variable.default]
+    allowed: list[float] = [c for c, d in known.items() if d < limit or c == variable.default]
     if variable.integer:
         return [int(c) for c in sorted(allowed) if c < x or c == variable.default]
-    return sorted(allowed, key=lambda c: (c != variable.default, known[c]))
+    return [*sorted(allowed, key=lambda c: (c != variable.default, known[c]))]
 
 
 def _around(x: float) -> list[float]:

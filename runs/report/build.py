@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import re
@@ -13,6 +12,8 @@ from typing import Any
 import jinja2
 
 from runs.coverage import coverage, rate_line
+from runs.errata import collect, wording
+from runs.errata.figure import draw_all
 from runs.execute import SUMMARY, execute
 from runs.registry import experiments, select
 from theory.claim import Claim
@@ -25,15 +26,6 @@ from toymodels.errors import EnvironmentProblem
 PAGE = "index.html"
 
 
-@dataclasses.dataclass(frozen=True)
-class Printed:
-    """A printed statement, the law that replaces it, and what the comparisons said of both."""
-
-    printed: Claim
-    corrected: Claim
-    verdicts: list[dict[str, Any]]
-
-
 def build_report(directory: Path) -> Path:
     """Write `directory`/index.html from every experiment's summary below it, and return its path.
 
@@ -43,6 +35,7 @@ def build_report(directory: Path) -> Path:
     summaries = load(directory)
     used = _claims_of(summaries)
     certificates = verify(used, jobs=2, cache=directory / ".certificates")
+    errata = collect(directory, summaries, certificates)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("runs.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -54,7 +47,9 @@ def build_report(directory: Path) -> Path:
         surprises=[
             row["verdict"] for summary in summaries for row in summary["verdicts"] if not row["verdict"]["as_expected"]
         ],
-        printed=_printed(summaries),
+        errata=errata,
+        overlays=draw_all(errata, directory, "errata"),
+        **{name: getattr(wording, name) for name in ("certificate", "interval", "point", "values")},
         rates=_rates(summaries),
         coverage=coverage(row["parsed"] for summary in summaries for row in summary["verdicts"]),
         certificates=certificates,
@@ -87,6 +82,11 @@ def load(directory: Path) -> list[dict[str, Any]]:
         for row in summary["verdicts"]:
             row["parsed"] = Verdict.from_json(json.dumps(row["verdict"]))
             row["classes"] = Counter(mutant["verdict_class"] for mutant in row["verdict"]["mutants"])
+        summary["drawn"] = [
+            figure
+            for row in summary["verdicts"]
+            for figure in (row["figure"], *(drawn["figure"] for drawn in row.get("maps", ())))
+        ]
         found.append(summary)
     if not found:
         raise EnvironmentProblem(
@@ -123,16 +123,3 @@ def _claims_of(summaries: list[dict[str, Any]]) -> list[Claim]:
             for name in (row["verdict"]["claim"], *(rival["claim"] for rival in row["rivals"])):
                 names[name] = None
     return [CLAIMS[name] for name in names if name in CLAIMS]
-
-
-def _printed(summaries: list[dict[str, Any]]) -> list[Printed]:
-    rows = [row["verdict"] for summary in summaries for row in summary["verdicts"]]
-    found = []
-    for claim in CLAIMS.values():
-        if claim.corrects is None or claim.corrects.claim not in CLAIMS:
-            continue
-        pair = (claim.corrects.claim, claim.id)
-        verdicts = [row for row in rows if row["claim"] in pair]
-        if verdicts:
-            found.append(Printed(CLAIMS[claim.corrects.claim], claim, verdicts))
-    return found

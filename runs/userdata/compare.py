@@ -78,7 +78,8 @@ def compare_data(request: Request) -> Answer:
     claims = tuple(find_claim(name) for name in dict.fromkeys((request.claim, *request.rivals)))
     claim = claims[0]
     known = kinds.declared(claim)
-    source = _selected(_renamed(read(request.data, request.group, tuple(c.data for c in known)), request), request)
+    source = read(request.data, request.group, tuple(c.data for c in known))
+    source = _selected(_renamed(source, request), request, claim)
     if request.out is not None:
         _writable(request.out)
     bracket = bracket_names(request, source, claim)
@@ -92,6 +93,8 @@ def compare_data(request: Request) -> Answer:
         source = widened(source, text, own_dims(claim), extra)
     inputs = Inputs(request, source, claims, text)
     seen: Measured | None = None if wants_bracket else measured(text, request, source, claim, inputs)
+    if seen is not None:
+        seen = _entry(seen, source, request, claim)
     name = seen.name if seen else claim.predicts.name
     factor: Any = seen.factor if seen else _bracket_factor(request, inputs, claim)
     columns = roles(request, source, inputs, seen, factor, claim)
@@ -164,7 +167,8 @@ def _renamed(source: Source, request: Request) -> Source:
     return dataclasses.replace(source, data=source.data.rename(dict(request.rename))) if request.rename else source
 
 
-def _selected(source: Source, request: Request) -> Source:
+def _selected(source: Source, request: Request, claim: Claim) -> Source:
+    """Only the rows, or the labels of dims, that --select names."""
     for name, value in request.select.items():
         wanted = value if isinstance(value, list) else [value]
         if source.tabular:
@@ -174,22 +178,44 @@ def _selected(source: Source, request: Request) -> Source:
                 there = ", ".join(f"{v}" for v in np.unique(cells.values)[:8])
                 raise UsageError(f"--select {name}={value}: no row has that value; {name} takes {there}.")
             source = source.keep(kept)
-            continue
-        array = source.data[name] if name in source.data.variables else None
-        dim = name if name in source.data.dims else None
-        if dim is None:
-            raise UsageError(
-                f"--select {name}={value}: {name} is no dim of {source.path}; its dims are "
-                f"{', '.join(map(str, source.data.dims)) or 'none'}."
-            )
-        labels = np.arange(source.data.sizes[dim]) if array is None else array.values
-        chosen = np.flatnonzero(np.isin(labels.astype(str) if labels.dtype.kind not in "fiu" else labels, wanted))
-        if not chosen.size:
-            there = ", ".join(str(v) for v in labels[:8])
-            raise UsageError(f"--select {name}={value}: {name} takes {there}{', ...' if len(labels) > 8 else ''}.")
-        picked: Any = int(chosen[0]) if len(wanted) == 1 else chosen
-        source = dataclasses.replace(source, data=source.data.isel({dim: picked}))
+        elif not _of_vectors(claim, name):
+            source = dataclasses.replace(source, data=_picked(source.data, name, value, source))
     return source
+
+
+def _of_vectors(claim: Claim, dim: str) -> bool:
+    """Whether inputs have this dim by themselves: they are needed in full where one entry is compared."""
+    return any(dim in i.dims for i in claim.inputs)
+
+
+def _entry(seen: Measured, source: Source, request: Request, claim: Claim) -> Measured:
+    """The entries of a vector observable that --select names."""
+    values: Any = seen.values
+    for name, value in request.select.items():
+        if source.tabular or not _of_vectors(claim, name):
+            continue
+        if name in own_dims(claim):
+            raise UsageError(
+                f"--select {name}: {claim.id} predicts all entries along {name} together; compare them all, or leave the "
+                "observable of the others empty (NaN) and give --censored drop."
+            )
+        values = _picked(values, name, value, source)
+    return dataclasses.replace(seen, values=values)
+
+
+def _picked(data: Any, name: str, value: Any, source: Source) -> Any:
+    if name not in data.dims:
+        raise UsageError(
+            f"--select {name}={value}: {name} is no dim of {source.path}; its dims are "
+            f"{', '.join(map(str, source.data.dims)) or 'none'}."
+        )
+    wanted = value if isinstance(value, list) else [value]
+    labels = data[name].values if name in data.coords else np.arange(data.sizes[name])
+    chosen = np.flatnonzero(np.isin(labels if labels.dtype.kind in "fiu" else labels.astype(str), wanted))
+    if not chosen.size:
+        there = ", ".join(str(v) for v in labels[:8])
+        raise UsageError(f"--select {name}={value}: {name} takes {there}{', ...' if len(labels) > 8 else ''}.")
+    return data.isel({name: int(chosen[0]) if len(wanted) == 1 else chosen})
 
 
 def _bracket_factor(request: Request, inputs: Inputs, claim: Claim) -> Any:

@@ -29,7 +29,7 @@ def read(path: Path, group: str | None = None, preferred: tuple[str, ...] = ()) 
         near = (
             sorted(p.name for p in path.parent.glob("*") if p.suffix == path.suffix)[:5] if path.parent.is_dir() else []
         )
-        there = f" {path.parent} holds {', '.join(near)}." if near else " Check the path."
+        there = f" The directory holds {', '.join(near)}." if near else " Check the path."
         raise EnvironmentProblem(f"There is no file {path}.{there}")
     if path.is_dir():
         return Source.labelled(_grouped(path, _open_zarr(path), group, preferred), path)

@@ -27,7 +27,7 @@ def reasons(claim: Claim, bound: Mapping[str, xr.DataArray]) -> list[str]:
             text = f"{name} outside {domain_text(entry.domain)}" if missing < bad else f"{name} missing"
             found.append((bad, f"{text} ({bad} of {given.size})"))
     for assumption in claim.assumptions:
-        symbols = sorted(assumption.relation.free_symbols, key=str)
+        symbols = tuple(sorted(assumption.relation.free_symbols, key=str))
         if all(s.name in values for s in symbols):
             arrays = [values[s.name] for s in symbols]
             holds = xr.apply_ufunc(numeric(assumption.relation, symbols), *arrays, join="exact").astype(bool)

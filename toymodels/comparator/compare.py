@@ -143,8 +143,13 @@ def _points(
         measured = kind.measure(case)
         columns |= {"measured": measured.value, "measured_low": measured.low, "measured_high": measured.high}
         columns["predicted"] = median_of_runs(claimed, case.keep)
-    points = xr.Dataset({k: layout.unstack(np.where(kept, v, np.nan)) for k, v in columns.items()})
-    points["status"] = layout.unstack(np.where(kept, rule.point_status(full, margin), "outside"))
+    filled = {name: np.where(kept, values, np.nan) for name, values in columns.items()}
+    filled["status"] = np.where(kept, rule.point_status(full, margin), "outside")
+    shape = [layout.sizes[d] for d in layout.point_dims]
+    # Plain arrays: aligning labels that are known to be equal takes longer than all the rest.
+    points = xr.Dataset(
+        {name: (layout.point_dims, values.reshape(shape)) for name, values in filled.items()}, layout.point_coords()
+    )
     for name, values in validity.items():
         if set(map(str, values.dims)) <= set(layout.point_dims):
             points[name] = layout.unstack(layout.stack(values, f"validity coordinate {name!r}")[:, 0])

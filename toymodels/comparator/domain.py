@@ -211,7 +211,7 @@ def _candidates(
             found = np.unique(np.quantile(found, np.linspace(1 / count, 1, count), method="nearest"))
         levels.append(found)
     if by_point:
-        columns, kept, failing = [c[:, :1] for c in columns], kept.any(axis=1, keepdims=True), failing.any(axis=1, keepdims=True)
+        columns, kept, failing = [c[:, :1] for c in columns], np.asarray(kept.any(axis=1))[:, None], np.asarray(failing.any(axis=1))[:, None]
     sets: dict[bytes, tuple[int, dict[str, float]]] = {}
     for combination in itertools.product(*levels):
         mask = kept.copy()

@@ -8,10 +8,11 @@ repetitions. Numbers without chance (Exact, Bound) have the numerical error in t
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import xarray as xr
+from scipy import stats
 
 from toymodels.comparator import rule
 from toymodels.comparator.calibration.boundaries import GROWTH
@@ -35,9 +36,10 @@ EXPONENTS = (0.03, 0.1)
 ORDERS = (0.1, 0.3)
 WANTED = 0.9
 REPETITIONS = 200
-RUNS = tuple(2**k for k in range(4, 18))
-FEWER_RUNS = tuple(2**k for k in range(4, 10))
-"""Where every interval takes a bootstrap; beyond, intervals shrink as one over the root of the number of runs."""
+RUNS = tuple(2**k for k in range(4, 22))
+MOST, MOST_RESAMPLED = 2048, 512
+"""Up to so many runs are drawn (fewer where every interval takes a bootstrap). Beyond, the errors and intervals of the
+last draw shrink as one over the root of the number of runs."""
 POINTS = 6
 BUDGETS = tuple(np.geomspace(0.01, 2, 24).tolist())
 
@@ -73,13 +75,6 @@ class Curve:
         return float(self.amounts[first - 1] * (self.amounts[first] / self.amounts[first - 1]) ** share)
 
 
-def power_curves() -> tuple[Curve, ...]:
-    """All curves, from a fixed seed."""
-    rng = np.random.default_rng(SEED)
-    parts = (_locations(rng), _means(rng), _shares(rng), _boundaries(rng), _exponents(rng), _orders(rng), _exact(rng))
-    return tuple(curve for part in parts for curve in part)
-
-
 def _rejected(found: Estimate, margin: float) -> float:
     """Share of repetitions (first axis) in which some point disagrees."""
     return float((rule.point_status(found, margin) == rule.DISAGREES).any(axis=1).mean())
@@ -89,6 +84,12 @@ def _moved(found: Estimate, spread: float, error: float) -> Estimate:
     """Intervals of unit spread about the truth, for runs of another spread and a law that is `error` too low."""
     with np.errstate(invalid="ignore"):
         return Estimate(*(spread * end + error for end in (found.value, found.low, found.high)))
+
+
+def _drawn(draw: Callable[[int], Estimate], most: int = MOST) -> list[Estimate]:
+    """Intervals about the truth at all of `RUNS`."""
+    found = [draw(runs) for runs in RUNS if runs <= most]
+    return found + [_moved(found[-1], float(np.sqrt(most / runs)), 0.0) for runs in RUNS if runs > most]
 
 
 def _sample(kind: Kind, values: np.ndarray, law: float = 1.0) -> Estimate:
@@ -104,12 +105,16 @@ def _locations(rng: np.random.Generator) -> Iterator[Curve]:
         ("geometric_mean", "lognormal"),
         ("q90", "lognormal"),
     ):
-        law = np.exp(1.2815515655446004) if estimator == "q90" else 1.0
-        found = []
-        for runs in RUNS:
+        law = float(np.exp(stats.norm.ppf(0.9))) if estimator == "q90" else 1.0
+
+        def draw(
+            runs: int, estimator: str = estimator, heavy: bool = name == "heavy tails", law: float = law
+        ) -> Estimate:
             size = (REPETITIONS, 1, runs)
-            logs = rng.standard_t(2.5, size) if name == "heavy tails" else rng.normal(size=size)
-            found.append(_sample(Statistical(estimator=estimator), np.exp(logs), float(law)))
+            logs = rng.standard_t(2.5, size) if heavy else rng.normal(size=size)
+            return _sample(Statistical(estimator=estimator), np.exp(logs), law)
+
+        found = _drawn(draw)
         label = f"{estimator.replace('_', ' ')}, {name}"
         for spread in SPREADS:
             for error in ERRORS:
@@ -119,10 +124,12 @@ def _locations(rng: np.random.Generator) -> Iterator[Curve]:
 
 def _means(rng: np.random.Generator) -> Iterator[Curve]:
     for spread in SPREADS:
-        found = []
-        for runs in RUNS:
+
+        def draw(runs: int, spread: float = spread) -> Estimate:
             values = np.exp(spread * rng.normal(size=(REPETITIONS, 1, runs)))
-            found.append(_sample(Statistical(estimator="mean"), values, float(np.exp(spread**2 / 2))))
+            return _sample(Statistical(estimator="mean"), values, float(np.exp(spread**2 / 2)))
+
+        found = _drawn(draw)
         for error in ERRORS:
             curve = [_rejected(_moved(f, 1.0, float(np.log1p(error))), error / 3) for f in found]
             yield Curve("Statistical", "mean, lognormal", spread, error, "runs", RUNS, tuple(curve))
@@ -130,7 +137,11 @@ def _means(rng: np.random.Generator) -> Iterator[Curve]:
 
 def _shares(rng: np.random.Generator, share: float = 0.3) -> Iterator[Curve]:
     kind = Statistical(estimator="share")
-    found = [_sample(kind, (rng.uniform(size=(REPETITIONS, 1, runs)) < share).astype(float), share) for runs in RUNS]
+
+    def draw(runs: int) -> Estimate:
+        return _sample(kind, (rng.uniform(size=(REPETITIONS, 1, runs)) < share).astype(float), share)
+
+    found = _drawn(draw)
     for error in ERRORS:
         curve = [_rejected(_moved(f, 1.0, float(np.log1p(error))), error / 3) for f in found]
         yield Curve("Statistical", f"share {share:g}", None, error, "runs", RUNS, tuple(curve))
@@ -154,19 +165,19 @@ def _boundaries(rng: np.random.Generator) -> Iterator[Curve]:
         yield Curve("Boundary", f"share 0+, growth {GROWTH:g}", None, error, "runs", RUNS, tuple(curve))
 
 
-def _exponents(rng: np.random.Generator, repetitions: int = 50) -> Iterator[Curve]:
+def _exponents(rng: np.random.Generator, repetitions: int = 30) -> Iterator[Curve]:
     """Six points over one decade, the same runs at none of them."""
     for estimator in ("median", "geometric_mean"):
         kind = Exponent("T", points=Statistical(estimator=estimator))
-        found = {n: _sample(kind, np.exp(rng.normal(size=(repetitions, POINTS, n)))) for n in FEWER_RUNS}
-        last = found[FEWER_RUNS[-1]]
-        for n in RUNS[len(FEWER_RUNS) :]:
-            shrink = float(np.sqrt(FEWER_RUNS[-1] / n))
-            found[n] = Estimate(*(shrink * end for end in (last.value, last.low, last.high)))
+
+        def draw(runs: int, kind: Exponent = kind) -> Estimate:
+            return _sample(kind, np.exp(rng.normal(size=(repetitions, POINTS, runs))))
+
+        found = _drawn(draw, MOST_RESAMPLED)
         label = f"{estimator.replace('_', ' ')}, lognormal, {POINTS} points over a decade"
         for spread in SPREADS:
             for error in EXPONENTS:
-                curve = [_rejected(_moved(found[n], spread, error), error / 3) for n in RUNS]
+                curve = [_rejected(_moved(f, spread, error), error / 3) for f in found]
                 yield Curve("Exponent", label, spread, error, "runs", RUNS, tuple(curve))
 
 
@@ -177,7 +188,8 @@ def _orders(rng: np.random.Generator) -> Iterator[Curve]:
     for spread in SPREADS:
         found = []
         for runs in RUNS:
-            scatter = spread * small[0] ** 2 * rng.normal(size=(REPETITIONS, POINTS, runs))
+            drawn = min(runs, MOST)
+            scatter = spread * small[0] ** 2 * rng.normal(size=(REPETITIONS, POINTS, drawn)) * np.sqrt(drawn / runs)
             data = xr.Dataset(
                 {"y": ((REPETITION, "T", "seed"), (1 + small**2)[:, None] + scatter)}, {"small": ("T", small)}
             )
@@ -185,7 +197,9 @@ def _orders(rng: np.random.Generator) -> Iterator[Curve]:
             found.append(judged(kind, data, 1.0, REPETITIONS))
         for error in ORDERS:
             curve = [_rejected(_moved(f, 1.0, error), error / 3) for f in found]
-            yield Curve("Asymptotic", "order of a mean over runs, one decade", spread, error, "runs", RUNS, tuple(curve))
+            yield Curve(
+                "Asymptotic", "order of a mean over runs, one decade", spread, error, "runs", RUNS, tuple(curve)
+            )
 
 
 def _exact(rng: np.random.Generator) -> Iterator[Curve]:
@@ -200,3 +214,20 @@ def _exact(rng: np.random.Generator) -> Iterator[Curve]:
                 curve.append(_rejected(judged(kind, data, 1.0, REPETITIONS), error / 3))
             unit = "numerical error / error of the law"
             yield Curve(type(kind).__name__, "honest budget", None, error, unit, BUDGETS, tuple(curve))
+
+
+PARTS: dict[str, Callable[[np.random.Generator], Iterator[Curve]]] = {
+    "locations": _locations,
+    "means": _means,
+    "shares": _shares,
+    "boundaries": _boundaries,
+    "exponents": _exponents,
+    "orders": _orders,
+    "exact": _exact,
+}
+
+
+def power_curves(parts: Iterable[str] = tuple(PARTS)) -> tuple[Curve, ...]:
+    """Curves of the named parts (all by default), each from a fixed seed of its own."""
+    names = list(PARTS)
+    return tuple(c for part in parts for c in PARTS[part](np.random.default_rng([SEED, names.index(part)])))

@@ -53,6 +53,8 @@ class Verdict:
     """Why the status is what it is."""
     n_copies: int = 0
     """Runs that repeat an earlier run number for number: no evidence of their own."""
+    note: str = ""
+    """What else belongs to the law that was judged, such as its fitted constants."""
 
     @property
     def as_expected(self) -> bool:
@@ -77,6 +79,7 @@ class Verdict:
         number = f"{what} {self.discrepancy:+.3g} [{low:+.3g}, {high:+.3g}], margin {self.margin:g}"
         where = f" at the worst of {self.n_points} points ({self.worst_point})" if self.n_points > 1 else ""
         parts = [f"{self.claim} {says}: {number}{where}"]
+        parts.append(self.note)
         parts.append(f"domain: {self.domain}" if self.domain else "")
         parts.append(f"{self.n_runs} runs per point" if self.n_runs else "")
         parts.append(f"{self.n_outside} points outside the domain left out" if self.n_outside else "")

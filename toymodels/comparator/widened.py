@@ -31,10 +31,13 @@ class Widened(Kind):
     def columns(self, observable: str) -> dict[str, str]:
         return self.inner.columns(observable)
 
-    def estimate(self, case: Case, predicted: np.ndarray) -> Estimate:
-        inner = self.inner.estimate(case, predicted)
+    def interval(self, case: Case, predicted: np.ndarray) -> Estimate:
+        inner = self.inner.interval(case, predicted)
         by = self.inner.result_layout(case.layout).stack(self.by, "uncertainty of the fit")[:, 0]
         return Estimate.of(inner.value, inner.low - by, inner.high + by)
+
+    def evidence(self, case: Case) -> np.ndarray | None:
+        return self.inner.evidence(case)
 
     def shift(self, case: Case, claim: np.ndarray, mutant: np.ndarray) -> np.ndarray:
         return self.inner.shift(case, claim, mutant)

@@ -7,6 +7,7 @@ began. A worker is one core: it trains on one device with one thread.
 from __future__ import annotations
 
 import concurrent.futures
+import logging
 import multiprocessing
 import multiprocessing.context
 import os
@@ -162,7 +163,9 @@ class Dask:
 
         # Dask itself starts a lost chunk again on another worker, three times.
         self.lost: tuple[type[BaseException], ...] = (KilledWorker,)
-        local = {"n_workers": workers, "threads_per_worker": 1, "memory_limit": 0, "dashboard_address": None}
+        local: dict[str, Any] = {"n_workers": workers, "threads_per_worker": 1, "memory_limit": 0}
+        # Without the web page, and without warnings of workers that are slow to leave.
+        local |= {"dashboard_address": None, "silence_logs": logging.ERROR}
         elsewhere = dask.config.get("scheduler-address", None)
         try:
             self._client = Client(elsewhere) if elsewhere else Client(**local)

@@ -4,7 +4,18 @@ Design rate: `rule.FALSE_ALARM` per comparison. The margin is taken as next to n
 interval that misses the truth.
 """
 
+from toymodels.comparator.calibration.end_to_end import CASES, measure_case
 from toymodels.comparator.calibration.scenario import Row, Scenario, measure
-from toymodels.comparator.calibration.table import ALLOWED, REPETITIONS, calibration_table, scenarios, whole_way
+from toymodels.comparator.calibration.table import ALLOWED, REPETITIONS, calibration_table, scenarios
 
-__all__ = ["ALLOWED", "REPETITIONS", "Row", "Scenario", "calibration_table", "measure", "scenarios", "whole_way"]
+__all__ = [
+    "ALLOWED",
+    "CASES",
+    "REPETITIONS",
+    "Row",
+    "Scenario",
+    "calibration_table",
+    "measure",
+    "measure_case",
+    "scenarios",
+]

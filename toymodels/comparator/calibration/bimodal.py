@@ -36,7 +36,9 @@ def scenarios() -> Iterator[Scenario]:
     for estimator in ("median", "mean"):
         for share in (0.3, 0.45):
             for shared in (True, False):
-                setting = f"{share:.0%} trapped, " + ("the same seeds at all points" if shared else "anew at each point")
+                setting = f"{share:.0%} trapped, " + (
+                    "the same seeds at all points" if shared else "anew at each point"
+                )
                 make = functools.partial(_exponent, estimator, share, shared, 40)
                 yield Scenario(f"Exponent: {estimator}", setting, 40, 6, make)
 

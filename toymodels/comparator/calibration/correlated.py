@@ -19,7 +19,7 @@ def scenarios() -> Iterator[Scenario]:
     """Random walks and autoregressive noise, judged at all steps at once."""
     for estimator in ("median", "mean", "geometric_mean"):
         for steps in (5, 50):
-            for runs in (20 if estimator == "median" else 40, 200):
+            for runs in (20 if estimator == "median" else 40, 200 if steps == 5 else 80):
                 yield _scenario("random walk", estimator, runs, steps)
     for steps in (5, 50):
         yield _scenario("AR(1) 0.95, student 2.5", "median", 40, steps)

@@ -28,7 +28,9 @@ def scenarios() -> Iterator[Scenario]:
         setting = f"steps h and h/2, order {order}, difference / (2^order - 1) x {SAFETY:g}"
         make = functools.partial(_two_steps, order, SAFETY / (2**order - 1), 5)
         yield Scenario("Exact", setting, None, 5, make)
-    yield Scenario("Exact", "steps h and h/2, order 2, bare difference", None, 5, functools.partial(_two_steps, 2, 1, 5))
+    yield Scenario(
+        "Exact", "steps h and h/2, order 2, bare difference", None, 5, functools.partial(_two_steps, 2, 1, 5)
+    )
     for side in ("upper", "lower"):
         for points in (1, 5, 50):
             yield Scenario("Bound", f"{side}, half attained", None, points, functools.partial(_bound, side, points))
@@ -40,7 +42,9 @@ def scenarios() -> Iterator[Scenario]:
         make = functools.partial(_remainder, order, 5, True)
         yield Scenario("Asymptotic", f"order {order:g}, next order 10 %, margin {ORDER_MARGIN:g}", None, 5, make)
     for runs in (8, 40, 200):
-        yield Scenario("Asymptotic", "order 2 of a mean over runs", runs, 5, functools.partial(_noisy_remainder, runs, 5))
+        yield Scenario(
+            "Asymptotic", "order 2 of a mean over runs", runs, 5, functools.partial(_noisy_remainder, runs, 5)
+        )
 
 
 def optimistic() -> Iterator[Scenario]:
@@ -61,7 +65,9 @@ def _honest(scale: str, points: int, rng: np.random.Generator, repetitions: int)
     measured = law + budget * np.clip(1.5 * rng.uniform(-1, 1, law.shape), -1, 1) * (1 - 1e-9)
     data = xr.Dataset({"y": (POINTS, measured), "error": (POINTS, budget)})
     truth = xr.DataArray(law, dims=POINTS)
-    wrong = tuple((Exact(scale=scale), truth + 3 * m if scale == "linear" else truth * np.exp(3 * m), m) for m in (1e-3,))
+    wrong = tuple(
+        (Exact(scale=scale), truth + 3 * m if scale == "linear" else truth * np.exp(3 * m), m) for m in (1e-3,)
+    )
     return Batch(Exact(scale=scale), data, truth, wrong=wrong)
 
 

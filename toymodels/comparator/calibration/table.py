@@ -9,7 +9,6 @@ from toymodels.comparator.calibration import (
     boundaries,
     censored,
     correlated,
-    end_to_end,
     exponents,
     numerical,
     tails,
@@ -31,10 +30,5 @@ def scenarios() -> Iterator[Scenario]:
 
 
 def calibration_table(repetitions: int = REPETITIONS, chosen: Iterable[Scenario] | None = None) -> tuple[Row, ...]:
-    """One row per scenario (all of them by default); the same rows whatever else is in the table."""
+    """One row per scenario (all of them by default); a row is the same whatever else is in the table."""
     return tuple(measure(scenario, repetitions) for scenario in (scenarios() if chosen is None else chosen))
-
-
-def whole_way(repetitions: int = REPETITIONS) -> tuple[Row, ...]:
-    """Rows that go the whole way through `compare`, mutants included."""
-    return tuple(end_to_end.measure_case(case, repetitions) for case in end_to_end.CASES)

@@ -32,9 +32,9 @@ def scenarios() -> Iterator[Scenario]:
     for name in ("lognormal 1", "exponential"):
         for runs in (30, 200):
             yield _scenario("mean", "log", name, runs, 1)
-    for runs in (20, 200):
+    for runs in (20, 80):
         yield _scenario("median", "linear", "student 2.5", runs, 50)
-    yield _scenario("mean", "linear", "student 2.5", 200, 50)
+    yield _scenario("mean", "linear", "student 2.5", 80, 50)
     for runs in (3, 5, 8):
         for estimator in ("median", "mean", "q90"):
             yield _scenario(estimator, "linear", "student 2.5", runs, 4)

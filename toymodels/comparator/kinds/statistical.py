@@ -33,7 +33,7 @@ class Statistical(Kind):
     If the prediction is evaluated on each run's realised inputs, every run is compared with its own
     prediction and the estimator is taken of the discrepancies (of measured/predicted for the mean on the log
     and relative scales). Medians and quantiles get order-statistic intervals, which hold for any distribution
-    (least numbers of runs at the design rate: 10 for a median, 62 for q90), shares exact binomial ones; for
+    (least numbers of runs at the design rate: 10 for a median, 65 for q90), shares exact binomial ones; for
     means see `intervals.mean`.
 
     `censored` says what a run without a finite value (NaN, or True in the variable `flag`) stands for:
@@ -213,15 +213,18 @@ class Statistical(Kind):
         if self._is_share(values[keep]) or not runs.size or self.support is not None:
             return np.full(len(groups), np.inf)
 
+        counts = np.where(keep.any(axis=1), keep.sum(axis=1), np.iinfo(int).max)[groups].min(axis=1)
+        compared = int((case.kept_points[groups].sum(axis=1) >= 2).sum())
+        critical = bootstrap.critical(counts, case.false_alarm / max(1, compared), self._quantile)
+        if np.isinf(critical).all():
+            return critical
+
         def reduce(rows: np.ndarray, kept: np.ndarray) -> np.ndarray:
             return self.finish(intervals.estimate(rows, kept, self._quantile))
 
         spread = bootstrap.standard_errors(np.where(finite, runs, 0.0), keep, reduce, combine)
-        counts = np.where(keep.any(axis=1), keep.sum(axis=1), np.iinfo(int).max)[groups].min(axis=1)
-        compared = int((case.kept_points[groups].sum(axis=1) >= 2).sum())
-        alarm = case.false_alarm / max(1, compared)
         sound = finite.all(axis=1)[groups].all(axis=1) & (spread > 0)
-        return np.where(sound, bootstrap.critical(counts, alarm, self._quantile) * spread, np.inf)
+        return np.where(sound, critical * spread, np.inf)
 
     def runs(self, case: Case) -> int | None:
         counts = case.keep.sum(axis=1)[case.kept_points]
