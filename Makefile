@@ -9,7 +9,7 @@ BIN      := $(VENV)/bin
 STAMP    := $(VENV)/.installed
 TOYMODELS := $(BIN)/toymodels
 
-.PHONY: help setup reproduce test test-slow sweep figures bench docs lint types contracts check lock clean
+.PHONY: help setup reproduce test test-slow sweep figures errata bench calibration docs lint types contracts check lock clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,8 +37,14 @@ sweep: $(STAMP)  ## one experiment: make sweep EXPERIMENT=name SCALE=full
 figures: $(STAMP)  ## redraw every figure under OUT from the stored results
 	$(TOYMODELS) report $(OUT) --figures
 
+errata: $(STAMP)  ## docs/errata.md and its figures from the results of make reproduce
+	$(BIN)/python -m runs.errata $(OUT)
+
 bench: $(STAMP)  ## speed as ratios within one process
 	$(BIN)/python -m runs.bench
+
+calibration: $(STAMP)  ## false alarms and power of the verdicts: the tables and the figure of docs/calibration.md
+	$(BIN)/python -m runs.calibration
 
 docs: $(STAMP)   ## the documentation, strict
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html

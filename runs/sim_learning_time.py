@@ -26,6 +26,8 @@ LONG = 28.0
 
 BIND = {"initial_W": "initial_W", "mu": "mu", "sigma": "sigma", "learning_rate": "learning_rate"}
 ALL = ("seed", "init_scale", "strengths", "width", "concept")
+GRID_RATIOS = (0.1, 0.9)
+GRID_SCALES = (0.01, 0.2)
 
 
 def sweeps(scale: Scale) -> dict[str, Sweep]:
@@ -59,7 +61,29 @@ def sweeps(scale: Scale) -> dict[str, Sweep]:
             },
             seeds=4 * seeds,
         )
+    planned["grid"] = _grid(scale)
     return planned
+
+
+def _grid(scale: Scale) -> Sweep:
+    """Starts of all sizes over the ratio of strengths; narrow, so that rows overlap."""
+    count, seeds = (7, 200) if scale == "quick" else (14, 1000)
+    ratio = np.linspace(*GRID_RATIOS, count).round(3)
+    strong = STRENGTHS[0].max()
+    weak = np.sqrt(2 * (ratio * strong - SIGMA[0, 0] ** 2))
+    mu = np.stack([weak, np.full(count, MU[0].max())], axis=-1)
+    rate = STEP / strong
+    return Sweep(
+        get_model("sim", width=WIDTHS[0]),
+        {
+            "mu": xr.DataArray(mu, dims=("ratio", "concept"), coords={"ratio": ratio}),
+            "sigma": SIGMA[0],
+            "learning_rate": rate,
+            "steps": ("ratio", np.ceil(LONG / (4 * ratio * strong * rate)).astype(int)),
+            "init_scale": np.geomspace(*GRID_SCALES, count).round(4),
+        },
+        seeds=seeds,
+    )
 
 
 def measure(raw: Data) -> Data:
@@ -78,7 +102,14 @@ def measure(raw: Data) -> Data:
     a = single.mu**2 / single.sizes["concept"] + single.sigma**2
     weak = weak.assign(w_pp=weak.initial_W, a=a.sel(concept=1))
     corner = single.sel(width=WIDTHS[0], init_scale=SCALES[-1]).isel(strengths=int(RATIO.argmax()))
-    return {"single": single, "starts": starts, "weak": weak, "corner": corner}
+    return {"single": single, "starts": starts, "weak": weak, "corner": corner, "grid": _named(raw["grid"])}
+
+
+def _named(grid: xr.Dataset) -> xr.Dataset:
+    """The grid with its concepts by name."""
+    return grid[["learning_time", "initial_W", "mu", "sigma", "learning_rate"]].assign_coords(
+        concept=["weak", "strong"]
+    )
 
 
 def _pooled(estimator: str, margin: float, rivals: tuple[str, ...] = ()) -> Comparison:
@@ -124,6 +155,47 @@ COMPARISONS = (
         bind=BIND,
         x="init_scale",
         hue="strengths",
+    ),
+    Comparison(
+        id="sim.learning_time_domain",
+        claim="sim.learning_time",
+        data="grid",
+        observable="learning_time",
+        kind=Statistical(),
+        margin=0.02,
+        bind=BIND,
+        domain="init_scale 0.01 to 0.2, a_2/a_1 from 0.1 to 0.9, width 2",
+        domain_search=("correction",),
+        rivals=(
+            "sim.learning_time_corrected",
+            "sim.learning_time_naive",
+            "sim.learning_time_inverse_signal",
+        ),
+        map_axes=("init_scale", "ratio"),
+    ),
+    Comparison(
+        id="sim.learning_time_corrected_domain",
+        claim="sim.learning_time_corrected",
+        data="grid",
+        observable="learning_time",
+        kind=Statistical(),
+        margin=0.02,
+        bind=BIND,
+        domain="init_scale 0.01 to 0.2, a_2/a_1 from 0.1 to 0.9, width 2",
+        domain_search=("correction",),
+        map_axes=("init_scale", "ratio"),
+    ),
+    Comparison(
+        id="sim.learning_time_inverse_signal",
+        claim="sim.learning_time_inverse_signal",
+        data="single",
+        observable="learning_time",
+        kind=Statistical(),
+        margin=0.05,
+        bind={"mu": "mu", "sigma": "sigma"},
+        domain="init_scale 0.01 to 0.1, a_2/a_1 <= 0.45, width 2 and 8, both concepts",
+        expect="disagrees",
+        reason="the time also grows as log(1/s): no one constant holds for starts of several sizes",
     ),
     Comparison(
         id="sim.learning_time_naive",

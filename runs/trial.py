@@ -59,4 +59,4 @@ class Trial:
     seeds: int = 1
     confirm_seeds: int | None = None
     kind: Any = None
-    points: int = 256
+    points: int = 128

@@ -88,7 +88,6 @@ TRIALS = {
     "adam.supremum_holds": _bound(*PROBLEMS),
     "adam.growth_rate": _growth("adversarial"),
     "adam.growth_rate_on_curve_continuous": _growth("adversarial"),
-    "adam.growth_rate_continuous_domain": _growth("adversarial"),
     "adam.growth_rate_embedding": EMBEDDING,
     "adam.growth_rate_dense": _growth("dense"),
     "adam.stability_boundary": BOUNDARY,

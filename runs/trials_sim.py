@@ -214,6 +214,7 @@ def _increments(raw: Raw, points: xr.Dataset) -> xr.Dataset:
     """Steps of w_12 in units of its free growth, with the rounding error of the terms that they are the sum of."""
     runs = raw["runs"]
     increment = runs.W.sel(row=1, column=2, drop=True).diff("step", label="lower")
+    increment = increment.where(np.isfinite(increment))  # a run that diverged has left the domain
     before = runs.isel(step=slice(None, -1))
     largest = abs(before.W).max(("row", "column"))
     a = before.mu**2 / 2 + before.sigma**2

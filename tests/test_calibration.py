@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
 
+from runs import calibration as page
 from toymodels import comparator as c
-from toymodels.comparator import rule
+from toymodels.comparator import calibration, power
+from toymodels.comparator.calibration import bimodal, boundaries, censored, numerical, scenario, tails
+from toymodels.errors import UsageError
 
 POINTS, SEEDS = 3, 200
 T = xr.DataArray([20.0, 50.0, 100.0], dims="T", coords={"T": [20.0, 50.0, 100.0]})
@@ -162,4 +168,114 @@ def test_runs_left_out_of_the_domain_are_no_copies() -> None:
     )
     assert verdict.n_copies == 0
     assert verdict.status == "agrees"
-    assert rule.FALSE_ALARM == verdict.false_alarm
+
+
+def test_support_is_checked_and_reaches_through() -> None:
+    values = np.random.default_rng(0).uniform(size=(POINTS, 40))
+    law = 0.5 + 0 * T
+    narrow = judge(dataset(values), law, c.Statistical(estimator="mean", scale="linear"))
+    wide = judge(dataset(values), law, c.Statistical(estimator="mean", scale="linear", support=(0.0, 1.0)))
+    assert (wide.points.low < narrow.points.low).all()
+    assert (wide.points.high > narrow.points.high).all()
+    assert (wide.points.measured_high <= 1).all()
+    slope = judge(dataset(values), law, c.Exponent("T", points=c.Statistical(estimator="mean", support=(0.0, 1.0))))
+    alone = judge(dataset(values), law, c.Exponent("T", points=c.Statistical(estimator="mean")))
+    assert slope.interval[0] < alone.interval[0]
+    with pytest.raises(UsageError, match="leaves support"):
+        judge(dataset(values), law, c.Statistical(estimator="mean", support=(0.0, 0.5)))
+    for wrong in ({"estimator": "median", "support": (0.0, 1.0)}, {"estimator": "mean", "support": (1.0, 0.0)}):
+        with pytest.raises(UsageError, match="support="):
+            c.Statistical(**wrong)
+
+
+# --- calibration --------------------------------------------------------------------------------------------------
+
+
+def quick() -> list[calibration.Scenario]:
+    """Rows of every room that take a fraction of a second with all 2000 repetitions."""
+    rooms = (tails, censored, bimodal, boundaries, numerical)
+    every = [s for room in rooms for s in room.scenarios() if not s.kind.startswith("Exponent: m") and s.points <= 5]
+    return [s for s in every if (s.runs or 1) <= 40 or s.kind.startswith("Boundary")]
+
+
+def test_false_alarms_and_wrong_laws_of_the_quick_rows() -> None:
+    rows = calibration.calibration_table(chosen=quick())
+    assert {r.kind.split(":")[0] for r in rows} == {
+        "Statistical",
+        "Boundary",
+        "Exponent",
+        "Exact",
+        "Bound",
+        "Asymptotic",
+    }
+    assert len(rows) > 100
+    assert all(r.repetitions == 2000 for r in rows)
+    assert {page.row_cells(r) for r in rows if r.alarms > calibration.ALLOWED} == set()
+    assert {page.row_cells(r) for r in rows if r.missed > 0} == set()
+    few = [r for r in rows if r.runs in (3, 5) and r.kind.startswith("Statistical") and "share" not in r.kind]
+    assert few
+    assert all(np.isinf(r.width) and r.alarms == 0 for r in few)
+
+
+def test_what_the_guarantee_does_not_cover_is_shown_to_fail() -> None:
+    """Otherwise the list of limits on the page would be idle talk."""
+    limits = [s for s in calibration.scenarios() if not s.covered]
+    assert len(limits) >= 4
+    assert all(r.alarms > 10 * calibration.ALLOWED for r in calibration.calibration_table(chosen=limits))
+
+
+def test_the_table_sees_an_interval_that_is_too_narrow(monkeypatch) -> None:
+    wanted = ("Statistical: mean", "lognormal 1", 30)
+    case = next(s for s in tails.scenarios() if (s.kind, s.setting, s.runs) == wanted)
+    assert calibration.measure(case, 2000).alarms <= calibration.ALLOWED
+    monkeypatch.setattr(scenario.rule, "FALSE_ALARM", 0.1)
+    assert calibration.measure(case, 2000).alarms > calibration.ALLOWED
+
+
+@pytest.mark.parametrize("case", calibration.CASES, ids=lambda case: f"{case.name}, {case.runs}")
+def test_the_whole_way_through_compare(case) -> None:
+    row = calibration.measure_case(case, 20)
+    assert row.alarms <= 1
+    assert row.missed == 0
+
+
+def committed(name: str) -> list[tuple[str, ...]]:
+    with (Path(page.__file__).parents[1] / page.PLACE / name).open(newline="") as file:
+        return [tuple(line) for line in csv.reader(file)]
+
+
+def test_the_page_shows_what_the_code_gives() -> None:
+    """A few rows of the committed tables, made anew."""
+    lines = committed("calibration.csv")
+    assert lines[0] == page.ROW_HEAD
+    assert len(lines) == 1 + len([s for s in calibration.scenarios() if s.covered]) + len(calibration.CASES)
+    for row in calibration.calibration_table(chosen=quick()[::12]):
+        assert page.row_cells(row) in lines
+    assert max(int(line[4]) for line in lines[1:]) <= calibration.ALLOWED
+    assert max(int(line[5]) for line in lines[1:]) <= calibration.ALLOWED
+    limits = committed("calibration_limits.csv")
+    for row in calibration.calibration_table(chosen=numerical.optimistic()):
+        assert page.row_cells(row) in limits
+    needed = committed("power.csv")
+    for curve in power.power_curves(["boundaries", "exact"]):
+        assert page.power_cells(curve) in needed
+
+
+def test_power_grows_with_runs_and_errors() -> None:
+    curves = power.power_curves(["boundaries", "shares"])
+    for kind in ("Boundary", "Statistical"):
+        mine = sorted((curve for curve in curves if curve.kind == kind), key=lambda curve: curve.error)
+        needed = [curve.needed for curve in mine if np.isfinite(curve.needed)]
+        assert len(needed) >= 2
+        assert needed == sorted(needed, reverse=True)
+        assert all(curve.rejected[0] < 0.1 < 0.9 < curve.rejected[-1] for curve in mine[1:])
+
+
+@pytest.mark.slow
+def test_the_whole_table() -> None:
+    covered = [s for s in calibration.scenarios() if s.covered]
+    lines = committed("calibration.csv")
+    for row in calibration.calibration_table(chosen=covered):
+        assert row.alarms <= calibration.ALLOWED, page.row_cells(row)
+        assert row.missed <= calibration.ALLOWED, page.row_cells(row)
+        assert page.row_cells(row) in lines

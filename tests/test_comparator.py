@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from toymodels import comparator as c
-from toymodels.comparator import calibration, intervals, request, rule
+from toymodels.comparator import intervals, request, rule
 from toymodels.comparator.kinds.base import Estimate
 from toymodels.comparator.mutants import moved
 from toymodels.errors import UnknownName, UsageError
@@ -410,14 +410,6 @@ def test_calibration_small(seeds: int) -> None:
         kind = c.Statistical(scale="linear")
         alarms += judge(data, c.claim_only(0 * T), kind, 1e-12).status == "disagrees"
     assert alarms <= 3
-
-
-@pytest.mark.slow
-def test_calibration_table() -> None:
-    rows = calibration.calibration_table(2000)
-    print(calibration.table_text(rows))
-    assert {r.runs for r in rows} >= {8, 20, 200}
-    assert max(r.alarms for r in rows) <= 12
 
 
 # --- verdicts as files --------------------------------------------------------------------------------------------

@@ -11,6 +11,12 @@ kappa = 8 learning_rate T^5/pi^4 is the only parameter of sharp training.
 
 from __future__ import annotations
 
-from theory import ghost_passage, ghost_plateau, ghost_slope, ghost_training
+from theory import ghost_passage, ghost_plateau, ghost_rivals, ghost_slope, ghost_training
 
-CLAIMS = (*ghost_passage.CLAIMS, *ghost_slope.CLAIMS, *ghost_training.CLAIMS, *ghost_plateau.CLAIMS)
+CLAIMS = (
+    *ghost_passage.CLAIMS,
+    *ghost_slope.CLAIMS,
+    *ghost_training.CLAIMS,
+    *ghost_plateau.CLAIMS,
+    *ghost_rivals.CLAIMS,
+)

@@ -37,7 +37,7 @@ class Judge:
         self.family = family
         self.smooth = not any(f.has(*KINKED) for f in family.statement.formulas())
         self.neutral = {s: mpmath.mpf(int(v)) for s, v in family.neutral.items()}
-        self.seen: set[tuple[str, ...]] = set()
+        self.seen: dict[tuple[str, ...], list[Mutant]] = {}
         self.seconds = SIMPLIFY_SECONDS
         self.columns = [np.array([float(p[k]) for p in points]) for k in range(len(family.symbols))]
         self.plain = family.statement.values(family.symbols, self.columns)
@@ -64,12 +64,15 @@ class Judge:
                 return "equal" if same and (self.smooth or self._confirmed(mutant)) else "new"
             if mutant.kind == "threshold" or not all(mpmath.isfinite(d) for d, _ in first):
                 return "new"
-            signature = tuple(text for _, text in first)
-            if signature in self.seen:
+            alike = self.seen.setdefault(tuple(text for _, text in first), []) if first else []
+            if any(self._same(mutant, other) for other in alike):
                 return "duplicate"
-            if signature:
-                self.seen.add(signature)
+            alike.append(mutant)
             return "new"
+
+    def _same(self, mutant: Mutant, other: Mutant) -> bool:
+        """Whether two mutants that agree at the first points do so at all: a saturating function may hide one there."""
+        return all(self._measure(mutant, p)[1] == self._measure(other, p)[1] for p in self.points[SIGNATURE_POINTS:])
 
     def _anchor(self, values: tuple[Any, ...], point: tuple[sp.Rational, ...]) -> tuple[Any, ...] | None:
         """Claim's value, unknown and scale of the residual at a point; None where mpmath finds none."""

@@ -117,7 +117,7 @@ def sample_points(claim: Claim, candidates: int, wanted: int) -> list[tuple[sp.R
     return [drawn[k][: len(symbols)] for k in order[:wanted]]
 
 
-def corner_points(claim: Claim, wanted: int = 24) -> list[tuple[sp.Rational, ...]]:
+def corner_points(claim: Claim, wanted: int = 16) -> list[tuple[sp.Rational, ...]]:
     """Exact points far from the typical ones, near the ends of the symbols' domains, where rare differences show."""
     rng = np.random.default_rng(20_250_102)
     entries = [claim.vocabulary[s.name] for s in claim.symbols]

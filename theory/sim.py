@@ -12,6 +12,6 @@ is the map at the beginning of the stretch that a law describes.
 
 from __future__ import annotations
 
-from theory import sim_learning_time, sim_linear, sim_swing_by
+from theory import sim_learning_time, sim_linear, sim_rivals, sim_swing_by
 
-CLAIMS = (*sim_linear.CLAIMS, *sim_learning_time.CLAIMS, *sim_swing_by.CLAIMS)
+CLAIMS = (*sim_linear.CLAIMS, *sim_learning_time.CLAIMS, *sim_swing_by.CLAIMS, *sim_rivals.CLAIMS)

@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
+from runs.cli.crew import executor_option, workers_option
 from runs.cli.failures import FellShort
 from runs.cli.output import json_option, print_json
 from runs.coverage import rate_line, summary
@@ -17,23 +18,13 @@ from runs.execute import Announcer, Judged, execute
 from runs.experiment import SCALES, Experiment, Onset, Scale
 from runs.registry import select
 from runs.report.build import build_report, redraw
-from toymodels.engine import EXECUTORS, explain, open_executor
+from toymodels.engine import explain, open_executor
 from toymodels.errors import EnvironmentProblem
 
 scale_option = click.option("--scale", type=click.Choice(SCALES), default="quick", show_default=True)
 out_option = click.option("--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True)
 
 MARK = {True: "[green]✓[/green]", False: "[red]✗[/red]"}
-
-
-workers_option = click.option("--workers", type=click.IntRange(1), help="worker processes or jobs  [default: cores]")
-executor_option = click.option(
-    "--executor",
-    type=click.Choice(EXECUTORS),
-    default="inline",
-    show_default=True,
-    help="who trains: this process, or workers of one core each",
-)
 
 
 @click.command()
@@ -138,10 +129,7 @@ def run_command(
                     "reused": outcome.reused,
                     "as_expected": outcome.as_expected,
                     "mutants": summary((j.verdict for j in outcome.judged), outcome.scale),
-                    "verdicts": [
-                        {**json.loads(j.verdict.to_json(points=False)), **j.record()}
-                        for j in outcome.judged
-                    ],
+                    "verdicts": [{**json.loads(j.verdict.to_json(points=False)), **j.record()} for j in outcome.judged],
                 }
                 for outcome in outcomes
             ]
@@ -156,7 +144,7 @@ def run_command(
 @click.option("--figures", "figures", is_flag=True, help="redraw the figures from the stored results first")
 @json_option
 def report_command(directory: Path, figures: bool, as_json: bool) -> None:
-    """Write the static HTML report of the results in DIRECTORY."""
+    """Write the static HTML report of the results in DIRECTORY: verdicts, errata, overlays, certificates, citations."""
     if not directory.is_dir():
         raise EnvironmentProblem(
             f"There are no results in {directory}; make some with: toymodels run core --out {directory}"

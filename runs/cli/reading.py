@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,11 @@ from runs.cli.failures import FellShort
 from runs.cli.output import json_option, print_json, print_table, writable
 from runs.cli.training import set_option
 from runs.registry import experiments
+from theory.certificate import STRENGTHS
 from theory.claim import Claim
 from theory.references import entry
 from theory.registry import CLAIMS, cited, get_claim
-from theory.verify import verify
+from theory.verify import Verification, verify
 from toymodels.errors import UsageError, unknown
 from toymodels.models import MODELS
 
@@ -153,19 +156,47 @@ def _write(result: xr.Dataset, path: Path) -> None:
 @click.option(
     "--time-limit", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True, help="seconds a step"
 )
+@click.option("--fresh", is_flag=True, help="run every check again, also those that passed before")
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="folder of passed certificates  [default: toymodels/certificates in the user's cache folder]",
+)
 @json_option
-def verify_command(claims: tuple[str, ...], jobs: int, time_limit: float, as_json: bool) -> None:
-    """Run the derivation checks of CLAIMS (default: all; a prefix such as `ghost` selects a system)."""
+def verify_command(
+    claims: tuple[str, ...], jobs: int, time_limit: float, fresh: bool, cache: Path | None, as_json: bool
+) -> None:
+    """Run the derivation checks of CLAIMS (default: all; a prefix such as `ghost` selects a system).
+
+    Checks that passed before are not run again while no source, no library version and no statement has changed.
+    """
     chosen = [claim for name in claims for claim in _matching(name)] if claims else list(CLAIMS.values())
-    results = verify(chosen, jobs=jobs, time_limit=time_limit)
+    results = verify(chosen, jobs=jobs, time_limit=time_limit, cache=cache or _certificates(), fresh=fresh)
     if as_json:
         print_json([result.as_dict() for result in results])
     else:
         for result in results:
             click.echo(str(result))
-    failed = [result.claim for result in results if result.status == "fails"]
-    if failed:
-        raise FellShort(f"{len(failed)} of {len(results)} claims have a step that does not hold: {', '.join(failed)}.")
+        click.echo(_counted(results))
+    wrong = [f"{result.claim} ({result.status})" for result in results if not result.acceptable]
+    if wrong:
+        raise FellShort(f"{len(wrong)} of {len(results)} claims are not established: {', '.join(wrong)}.")
+
+
+def _certificates() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "toymodels" / "certificates"
+
+
+def _counted(results: list[Verification]) -> str:
+    """Claims by status and steps by kind, on one line."""
+    statuses = Counter(result.status for result in results)
+    steps = [step for result in results for step in result.steps]
+    kinds = Counter(step.certificate.kind for step in steps)
+    claims = ", ".join(f"{count} {status}" for status, count in statuses.items())
+    of_kind = ", ".join(f"{kinds[kind]} {kind}" for kind in STRENGTHS if kinds[kind])
+    cached = sum(step.cached for step in steps)
+    return f"{len(results)} claims: {claims}; {len(steps)} steps: {of_kind}; {cached} of them passed before"
 
 
 def _matching(name: str) -> list[Claim]:

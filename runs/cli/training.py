@@ -10,10 +10,11 @@ import numpy as np
 import xarray as xr
 
 from runs.cli import parse
+from runs.cli.crew import executor_option, workers_option
 from runs.cli.failures import FellShort
 from runs.cli.output import json_option, plain, print_json, print_table, writable
 from theory.registry import get_claim
-from toymodels.engine import Sweep, bisect_onset, run, save_netcdf
+from toymodels.engine import Sweep, bisect_onset, open_executor, run, save_netcdf
 from toymodels.engine.bisect import OnsetStatus
 from toymodels.engine.finalise import parameter_array
 from toymodels.engine.sweep import plan
@@ -80,6 +81,8 @@ def _outcomes(codes: xr.DataArray) -> dict[str, int]:
 @dtype_option
 @click.option("--rel-tol", type=float, default=1e-3, show_default=True, help="relative width of the final bracket")
 @click.option("--store", type=click.Path(path_type=Path), help="directory that keeps finished runs for a resume")
+@executor_option
+@workers_option
 @json_option
 def boundary_command(
     model: str,
@@ -94,6 +97,8 @@ def boundary_command(
     dtype: str,
     rel_tol: float,
     store: Path | None,
+    executor: str,
+    workers: int | None,
     as_json: bool,
 ) -> None:
     """Bisect the lowest value of an axis at which runs of MODEL end with an outcome.
@@ -110,17 +115,22 @@ def boundary_command(
     values = fixed | {name: value if isinstance(value, list) else [value] for name, value in along.items()}
     sweep = _sweep(model, values, seeds, dtype)
     low, high = (xr.DataArray(end) * _scale(claim, sweep) for end in bracket)
-    result = bisect_onset(
-        sweep,
-        axis=axis,
-        outcome=_code(outcome),
-        low=low,
-        high=high,
-        rel_tol=rel_tol,
-        share=_share(share),
-        store=store,
-        progress=not as_json,
-    )
+    wanted, counted = _code(outcome), _share(share)
+    if executor != "inline" and store is None:
+        raise UsageError(f"--executor {executor} needs --store DIR: workers write what they train there.")
+    with open_executor(executor, workers, logs=store / "slurm" if store else None) as crew:
+        result = bisect_onset(
+            sweep,
+            axis=axis,
+            outcome=wanted,
+            low=low,
+            high=high,
+            rel_tol=rel_tol,
+            share=counted,
+            store=store,
+            progress=not as_json,
+            executor=crew,
+        )
     records = result.to_dataframe().reset_index().drop(columns="index", errors="ignore").to_dict("records")
     for record in records:
         record["status"] = OnsetStatus(int(record["status"])).name.lower()

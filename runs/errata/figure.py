@@ -54,7 +54,7 @@ def draw(refutation: Refutation) -> Figure | None:
     own = {
         "margin": comparison.margin,
         "label": printed.id,
-        "title": f"{printed.id}, as printed and corrected" if law else f"{printed.id}, as printed",
+        "title": "as printed and corrected" if law else "as printed",
     }
     figure = overlay(
         data,

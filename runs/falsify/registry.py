@@ -25,6 +25,8 @@ def searches(claim: Claim) -> list[Search]:
     rival (bound and judged like the claim that it rivals).
     """
     declared, rivals = [], []
+    if claim.free:
+        return []  # its constants are fitted to an experiment: no single point can refute it
     for comparison in comparisons():
         trial = comparison.trial or TRIALS.get(comparison.id)
         if trial is None:
@@ -45,8 +47,11 @@ def select(claim_id: str, comparison_id: str | None = None) -> Search:
     claim = get_claim(claim_id)
     found = searches(claim)
     if not found:
+        why = f"no training run measures what it states ({claim.predicts.name})"
+        if claim.free:
+            why = f"its constants ({', '.join(map(str, claim.free))}) are fitted to an experiment, not to a point"
         raise UsageError(
-            f"{claim_id} cannot be searched: no training run measures what it states ({claim.predicts.name}). "
+            f"{claim_id} cannot be searched: {why}. "
             f"Check its derivation with: toymodels verify {claim_id}. Claims that can be searched: "
             f"{', '.join(searchable())}."
         )
@@ -64,7 +69,7 @@ def searchable() -> list[str]:
     for comparison in comparisons():
         if comparison.trial is not None or comparison.id in TRIALS:
             names |= {comparison.claim, *comparison.rivals}
-    return sorted(names)
+    return sorted(name for name in names if not get_claim(name).free)
 
 
 def comparisons() -> list[Comparison]:

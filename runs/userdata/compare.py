@@ -199,7 +199,7 @@ def _entry(seen: Measured, source: Source, request: Request, claim: Claim) -> Me
                 f"--select {name}: {claim.id} predicts all entries along {name} together; compare them all, or leave the "
                 "observable of the others empty (NaN) and give --censored drop."
             )
-        values = _picked(values, name, value, source)
+        values = _picked(values, name, value, source).reset_coords(drop=True)
     return dataclasses.replace(seen, values=values)
 
 

@@ -8,6 +8,7 @@ import gzip
 import io
 import lzma
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from toymodels.errors import EnvironmentProblem, UsageError
 
 DELIMITERS = (",", ";", "\t", "|")
 COMMENTS = ("#", "%", "//")
-PACKED = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+PACKED: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 SNIFFED = 20
 """Lines that are looked at to find the delimiter."""
 

@@ -139,7 +139,7 @@ def _kind(
             said.append("no numerical error given: the data are taken at their word (--error COLUMN or NUMBER)")
         if name == "exact":
             return Exact(error=error, scale=scale)
-        return Bound(error=error, scale=scale, side=request.side or getattr(pattern, "side", "upper"))
+        return Bound(error=error, scale=scale, side=request.side or str(getattr(pattern, "side", "upper")))
     if name == "boundary":
         slack = columns.get("slack")
         if slack is None:

@@ -229,9 +229,8 @@ class Source:
             )
         values = np.empty((self.rows, *shape))
         for index, column in family.items():
-            values[(slice(None), *(i - numbers[0] for i, numbers in zip(index, axes, strict=True)))] = self._numeric(
-                column
-            ).values
+            place: Any = (slice(None), *(i - numbers[0] for i, numbers in zip(index, axes, strict=True)))
+            values[place] = self._numeric(column).values
         return xr.DataArray(values, dims=(ROW, *(dims or [f"{name}_axis{k + 1}" for k in range(rank)])))
 
 

@@ -2,8 +2,8 @@
 
 Two runs are copies if nothing tells them apart at any compared point (observable, prediction, realised inputs) and the
 tie cannot be a coincidence. Realised inputs (`initial_*`, `sample_*`) decide where they exist: other inputs, no copies.
-A tie proves something only in a number that hardly ever comes twice. Whole numbers, rounded numbers, multiples of a time
-step, values that never vary among the inputs and values piled up at the end of a range are legitimate ties.
+A tie proves something only in a number that hardly ever comes twice. Whole numbers, rounded numbers, multiples of a
+time step, values that never vary among the inputs and values piled up at the end of a range are legitimate ties.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def telling(values: np.ndarray, keep: np.ndarray) -> np.ndarray:
 
 
 def _on_a_grid(distinct: np.ndarray) -> bool:
-    """Whether numbers are rounded, or multiples of one step (themselves, or what a logarithm or a rate was taken of)."""
+    """Whether numbers are rounded or multiples of one step (as they are, or before a logarithm or rate was taken)."""
     probe = distinct[np.unique(np.linspace(0, distinct.size - 1, _PROBED).astype(int))]
     if all(float(f"{v:.{DIGITS - 1}e}") == v for v in probe.tolist()):
         return True

@@ -200,7 +200,8 @@ def _candidates(
         # One point's share of the alarm at its most generous: what fails now fails in every set.
         generous = dataclasses.replace(case, false_alarm=rule.FALSE_ALARM * max(1, int(case.kept_points.sum())))
         generous = dataclasses.replace(generous, false_alarm=min(generous.false_alarm, 0.5))
-        failing = (~_safely_inside(kind.estimate(generous, predicted), margin))[:, None] & case.keep
+        caution = CAUTION if kind.run_dims else 1.0
+        failing = (~_safely_inside(kind.estimate(generous, predicted), margin, caution))[:, None] & case.keep
     columns = [case.layout.stack(v.astype(float), f"validity coordinate {n!r}") for n, v in first.validity.items()]
     kept = case.keep
     count = max(int(CANDIDATES ** (1 / len(columns))), 2)
@@ -211,7 +212,8 @@ def _candidates(
             found = np.unique(np.quantile(found, np.linspace(1 / count, 1, count), method="nearest"))
         levels.append(found)
     if by_point:
-        columns, kept, failing = [c[:, :1] for c in columns], np.asarray(kept.any(axis=1))[:, None], np.asarray(failing.any(axis=1))[:, None]
+        columns = [column[:, :1] for column in columns]
+        kept, failing = (np.asarray(mask.any(axis=1))[:, None] for mask in (kept, failing))
     sets: dict[bytes, tuple[int, dict[str, float]]] = {}
     for combination in itertools.product(*levels):
         mask = kept.copy()
@@ -225,8 +227,8 @@ def _candidates(
     return [limits for _, limits in sorted(sets.values(), key=lambda item: -item[0])]
 
 
-def _safely_inside(estimate: Estimate, margin: float) -> np.ndarray:
+def _safely_inside(estimate: Estimate, margin: float, caution: float) -> np.ndarray:
     with np.errstate(invalid="ignore"):
-        low = estimate.value - CAUTION * (estimate.value - estimate.low)
-        high = estimate.value + CAUTION * (estimate.high - estimate.value)
+        low = estimate.value - caution * (estimate.value - estimate.low)
+        high = estimate.value + caution * (estimate.high - estimate.value)
     return np.asarray((low >= -margin) & (high <= margin))

@@ -145,7 +145,10 @@ def spread(
     observable: str,
     kind: Kind,
 ) -> xr.DataArray:
-    """How far the uncertainty of the fitted constants moves the discrepancy: half-widths over the kind's points."""
+    """How far errors of measurement in the fitted constants move the discrepancy: half-widths over the kind's points.
+
+    What leaving out a point changes is no part of it: the misfit of a wrong law must not excuse it.
+    """
     if fitted.region is None:
         raise UsageError("The fit has no intervals: " + (fitted.problem or "it was made with uncertainty=False."))
     space = _Space(brackets)
@@ -157,7 +160,7 @@ def spread(
         return kind.estimate(case, layout.stack(law(space.values(u)).astype(float), "prediction")).value
 
     gradient = _gradient(value, centre, fitted.region.width(np.eye(space.size)))
-    half = fitted.region.width(np.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0))
+    half = fitted.region.reach(np.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0))
     return kind.result_layout(layout).unstack(half)
 
 

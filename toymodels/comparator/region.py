@@ -31,10 +31,13 @@ class Region:
         """From the reach of each measurement's error, and other places where the constants might as well be."""
         return cls(np.zeros((len(limits), 0)), limits, alternatives)
 
-    def width(self, gradient: np.ndarray) -> np.ndarray:
-        """Half-width of every combination; `gradient` is (combinations, constants)."""
+    def reach(self, gradient: np.ndarray) -> np.ndarray:
+        """Half-width of every combination from errors of measurement alone: how far off the constants of a right law
+        may be. `gradient` is (combinations, constants)."""
         return np.asarray(
-            np.sqrt(((gradient @ self.independent) ** 2).sum(axis=-1))
-            + np.abs(gradient @ self.together).sum(axis=-1)
-            + np.abs(gradient @ self.alternatives).max(axis=-1, initial=0.0)
+            np.sqrt(((gradient @ self.independent) ** 2).sum(axis=-1)) + np.abs(gradient @ self.together).sum(axis=-1)
         )
+
+    def width(self, gradient: np.ndarray) -> np.ndarray:
+        """The same with the alternatives, which also tell how badly a wrong law fits."""
+        return np.asarray(self.reach(gradient) + np.abs(gradient @ self.alternatives).max(axis=-1, initial=0.0))

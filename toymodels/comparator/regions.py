@@ -61,7 +61,11 @@ def winner_regions(
                 handles.append(Line2D([], [], color=palette[c.claim], marker=MARKS[number % len(MARKS)], label=words))
             else:
                 handles.append(Patch(color=palette[c.claim], label=words))
-        handles.append(Patch(facecolor="none", edgecolor="0.2", hatch=HATCH, label="undecided"))
+        compared = points["nearest"] != ""
+        if bool((compared & ~points["decided"].astype(bool)).any()):
+            handles.append(Patch(facecolor="none", edgecolor="0.2", hatch=HATCH, label="undecided"))
+        if not bool(compared.all()):
+            handles.append(Patch(color="0.85", label="not compared"))
         for dashes, label in zip(itertools.cycle(("-", "--", ":")), ties or {}):
             if panels.y is not None:
                 handles.append(Line2D([], [], color="white", ls=dashes, path_effects=RIM, label=label))
@@ -123,7 +127,7 @@ def _strips(
             size = np.abs(part[f"discrepancy of {name}"].values[order])
             mark = MARKS[number % len(MARKS)]
             shown = np.where(size > 0, size, np.nan)
-            upper.plot(positions, shown, marker=mark, color=palette[name], lw=1.2, ms=4)
+            upper.plot(positions, shown, marker=mark, color=palette[name], lw=1.2, ms=4, clip_on=False)
         if not all(np.isnan(part[f"discrepancy of {name}"].values).all() for name in names):
             upper.set_yscale("log")
         upper.set_title(words, fontsize="small")
@@ -131,7 +135,7 @@ def _strips(
         for i, (left, right) in enumerate(itertools.pairwise(ends)):
             winner = str(part["nearest"].values[order][i])
             colour = palette.get(winner, "0.85")
-            lower.add_patch(Rectangle((left, 0), right - left, 1, facecolor=colour, edgecolor="white", lw=0.6))
+            lower.add_patch(Rectangle((left, 0), right - left, 1, facecolor=colour, lw=0))
             if winner and not part["decided"].values[order][i]:
                 style: dict[str, Any] = {"facecolor": "none", "edgecolor": "0.75", "hatch": HATCH, "lw": 0}
                 lower.add_patch(Rectangle((left, 0), right - left, 1, **style))

@@ -64,6 +64,8 @@ def open_executor(name: str, workers: int | None = None, *, logs: Path | None = 
     not this machine; `workers` is then up to the cluster. Partition, account and time limit of Slurm jobs are taken
     from SBATCH_PARTITION, SBATCH_ACCOUNT and SBATCH_TIMELIMIT.
 
+    A script that uses processes begins its work under `if __name__ == "__main__":`, since workers import it.
+
     Errors: `UnknownName`; `UsageError` for workers that make no sense or a library that is not installed;
     `EnvironmentProblem` where there is no Slurm or no processor to share.
     """

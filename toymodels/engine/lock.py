@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import platform
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from toymodels.engine.store import writing
 from toymodels.errors import EnvironmentProblem
+
+NO_LOCKS = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK)
+"""How some network disks say that they have no locks."""
 
 
 @contextmanager
@@ -33,6 +38,14 @@ def locked(file: Path) -> Iterator[None]:
                 f"{file.parent} is being written by {holder}. Wait until it has ended (nothing it has finished will be "
                 "computed again), or give another directory."
             ) from error
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            warnings.warn(
+                f"The disk of {file.parent} knows no locks: start only one command there at a time.",
+                RuntimeWarning,
+                stacklevel=3,
+            )
         with contextlib.suppress(OSError):  # a full disk: the lock holds, only its text is missing
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"process {os.getpid()} on {platform.node()}\n".encode(), 0)

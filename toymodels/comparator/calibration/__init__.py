@@ -1,7 +1,7 @@
 """How often does the rule reject a true law, or accept a wrong one? Measured on synthetic data of known truth.
 
-Design rate: `rule.FALSE_ALARM` per comparison. The margin is taken as next to nothing, the harshest case: an alarm is any
-interval that misses the truth.
+Design rate: `rule.FALSE_ALARM` per comparison. The margin is taken as next to nothing, the harshest case: an alarm is
+any interval that misses the truth.
 """
 
 from toymodels.comparator.calibration.end_to_end import CASES, measure_case

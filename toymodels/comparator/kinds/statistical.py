@@ -65,8 +65,8 @@ class Statistical(Kind):
             self.estimator not in ("mean", "geometric_mean") or not self.support[0] < self.support[1]
         ):
             raise UsageError(
-                f"support={self.support!r} with the estimator {self.estimator!r}: it is (least, largest) possible value "
-                "of a run, for 'mean' and 'geometric_mean' alone."
+                f"support={self.support!r} with the estimator {self.estimator!r}; it is the (least, largest) possible "
+                "value of a run, for 'mean' and 'geometric_mean' alone."
             )
 
     @property
