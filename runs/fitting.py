@@ -29,16 +29,24 @@ class Fitted:
     predictions: xr.DataArray | None = None
     uncertainty: xr.DataArray | None = None
     absorbed: tuple[str, ...] = ()
+    escaped: tuple[str, ...] = ()
+    """Mutants that the brackets of the constants keep from fitting: not judged."""
 
     @property
     def sentence(self) -> str:
         """The constants, and how many wrong versions of the law they make up for."""
         count = len(self.absorbed)
-        return self.fit.sentence + (f"; {count} mutants absorbed by the fit" if count else "")
+        words = f"; {count} mutants absorbed by the fit" if count else ""
+        return self.fit.sentence + words + (f", {len(self.escaped)} beyond its brackets" if self.escaped else "")
 
     def as_record(self) -> dict[str, Any]:
         """JSON-ready."""
-        return {**self.fit.as_record(), "absorbed": list(self.absorbed), "sentence": self.sentence}
+        return {
+            **self.fit.as_record(),
+            "absorbed": list(self.absorbed),
+            "escaped": list(self.escaped),
+            "sentence": self.sentence,
+        }
 
 
 def fitted(
@@ -70,11 +78,13 @@ def fitted(
     own = fit(converted(CLAIM), limits, **common)
     if own.problem:
         return Fitted(own)
-    constants = {CLAIM: own.values}
+    constants, escaped = {CLAIM: own.values}, []
     for name in law.variants[1:]:
         refitted = fit(converted(name), limits, **common, guess=own.values, uncertainty=False)
-        # A mutant whose constants run away is still wrong with those of the claim.
-        constants[name] = refitted.values or own.values
+        if "bracket" in refitted.problem:
+            escaped.append(name)  # with constants beyond the brackets it might fit: this says nothing about it
+        else:
+            constants[name] = refitted.values or own.values
     predictions = convert(law.assemble(constants), data)
     alike = _alike(predictions, comparison, kind)
     descriptions = predictions["description"].values
@@ -89,7 +99,7 @@ def fitted(
         kind=kind,
     )
     left = np.flatnonzero(~alike | (np.arange(alike.size) == 0))
-    return Fitted(own, predictions.isel({VARIANT: left}), reach, absorbed)
+    return Fitted(own, predictions.isel({VARIANT: left}), reach, absorbed, tuple(escaped))
 
 
 def _alike(predictions: xr.DataArray, comparison: Comparison, kind: Kind) -> np.ndarray:

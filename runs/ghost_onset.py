@@ -14,7 +14,7 @@ from toymodels.outcome import Outcome
 SHARP = {"threshold": 400.0, "confidence": 0.25}
 """threshold T >= 8000 and confidence threshold = 100: finite-threshold terms below 0.06 %."""
 FINITE = {"threshold": 1.0, "confidence": 20.0}
-PLANE = {"threshold": 3.0, "confidence": [0.67, 1.33, 2.67, 6.67]}
+PLANE = {"threshold": 3.0, "confidence": [0.66, 1.33, 2.67, 6.67]}
 """threshold T from 60 to 600, confidence threshold from 2 to 20."""
 PASS = 2
 """Steps that a start within one step above the optimum needs to land, and one to spare."""
@@ -201,7 +201,7 @@ COMPARISONS = (
         kind=Boundary(),
         margin=0.03,
         bind=BIND,
-        domain="threshold 3, T from 20 to 200, confidence 0.67 to 6.67",
+        domain="threshold 3, T from 20 to 200, confidence 0.66 to 6.67",
         domain_search=True,
         rivals=(FINITE_LAW, SHIFTED_LAW, POWER_LAW),
         map_axes=("T", "confidence"),

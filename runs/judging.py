@@ -149,12 +149,14 @@ class _Case:
                     **self.asked,
                 )
         rivals, fits = self._rivals(in_domain)
-        ranking = self._rank(predictions, rivals, in_domain, fitted=fit is not None or any(fits.values()))
+        contenders = {comparison.claim: predictions.isel({VARIANT: 0}, drop=True), **rivals}
+        if fit is not None and rivals:
+            contenders[comparison.claim] = self._held_out(self.claim, self.bound, fit, in_domain)
+        ranking = self._rank(contenders, in_domain, fitted=fit is not None or any(fits.values()))
         figure = self._overlay(verdict, predictions, rivals, in_domain)
         maps: tuple[Map, ...] = ()
         remark = ""
         if self.directory is not None:
-            contenders = {comparison.claim: predictions.isel({VARIANT: 0}, drop=True), **rivals}
             maps, remark = draw_maps(comparison, verdict.status, self.directory, ranking, domain, contenders)
         winner = f"{ranking.sentence}{remark}" if ranking else ""
         for name, one in fits.items():
@@ -210,11 +212,15 @@ class _Case:
             domain=self.comparison.domain,
             **self.asked,
         )
-        if fit.absorbed and not verdict.mutants and verdict.reason.startswith("no mutant"):
+        if fit.absorbed and not any(m.relevant for m in verdict.mutants) and verdict.reason.startswith("no mutant"):
             verdict = dataclasses.replace(
                 verdict, reason="the fit absorbs every wrong version of this law, so these data cannot contradict it"
             )
-        return dataclasses.replace(verdict, note=fit.sentence), fit.predictions
+        # Points of the other half were left out, but not because the law does not hold there.
+        used = int(halves.first.sum()) if not self.kind.run_dims else 0
+        return dataclasses.replace(verdict, note=fit.sentence, n_outside=max(verdict.n_outside - used, 0)), (
+            fit.predictions
+        )
 
     # --- its domain ---
 
@@ -270,23 +276,31 @@ class _Case:
             fit = fits[name]
             if fit is None:
                 predicted = self.convert(predict_variants(claim, bound, mutants=False), self.data)
+                found[name] = predicted.isel({VARIANT: 0}, drop=True)
             elif fit.predictions is not None:
-                predicted = fit.predictions
-            else:
-                continue
-            found[name] = predicted.isel({VARIANT: 0}, drop=True)
+                found[name] = self._held_out(claim, bound, fit, in_domain)
         return found, fits
 
+    def _held_out(
+        self, claim: Claim, bound: Mapping[str, xr.DataArray], fit: Fitted, in_domain: xr.DataArray | None
+    ) -> xr.DataArray:
+        """The prediction that is ranked. Without runs: at each point with constants fitted on the other half, so that
+        every point is held out."""
+        assert fit.predictions is not None
+        predicted = fit.predictions.isel({VARIANT: 0}, drop=True)
+        halves = self._halves()
+        if self.kind.run_dims:
+            return predicted
+        other = fitted(claim, bound, self.comparison, self.data, halves.exchanged, in_domain, mutants=False)
+        if other.predictions is None:
+            return predicted.where(halves.second)
+        return predicted.where(halves.second, other.predictions.isel({VARIANT: 0}, drop=True))
+
     def _rank(
-        self,
-        predictions: xr.DataArray,
-        rivals: Mapping[str, xr.DataArray],
-        in_domain: xr.DataArray | None,
-        fitted: bool,
+        self, contenders: Mapping[str, xr.DataArray], in_domain: xr.DataArray | None, fitted: bool
     ) -> Ranking | None:
-        if not rivals or not np.isfinite(predictions.isel({VARIANT: 0})).any():
+        if len(contenders) < 2 or not all(np.isfinite(p).any() for p in contenders.values()):
             return None
-        contenders = {self.comparison.claim: predictions.isel({VARIANT: 0}, drop=True), **rivals}
         return rank_rivals(
             self.data,
             contenders,

@@ -67,7 +67,7 @@ def sweeps(scale: Scale) -> dict[str, Sweep]:
 
 def _grid(scale: Scale) -> Sweep:
     """Starts of all sizes over the ratio of strengths; narrow, so that rows overlap."""
-    count, seeds = (7, 200) if scale == "quick" else (14, 1000)
+    count, seeds = (6, 500) if scale == "quick" else (14, 1000)
     ratio = np.linspace(*GRID_RATIOS, count).round(3)
     strong = STRENGTHS[0].max()
     weak = np.sqrt(2 * (ratio * strong - SIGMA[0, 0] ** 2))

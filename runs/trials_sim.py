@@ -30,7 +30,7 @@ SIGMA = Range(0.0, 0.2, "sigma of both concepts", default=0.0)
 RATIO = Range(0.3, 0.66, "mu of the weaker concept over that of the stronger")
 ANY_RATIO = Range(0.3, 1.0, RATIO.doc)
 SCALE = Range(1e-3, 0.1, "standard deviation of the entries of the start", log=True)
-STEP_SIZE = Range(0.01, 0.05, "learning_rate times the largest second moment", log=True)
+STEP_SIZE = Range(0.01, 0.04, "learning_rate times the largest second moment", log=True)
 WIDTHS = Choice(("2", "8"), "columns of U", ("2", "3", "4", "8", "16"))
 LATE = 14.0
 """4 a_2 time at the end of a run beyond what a typical start needs; a start e^-14 times as large is still learned."""
@@ -275,7 +275,7 @@ def _halved(rate: np.ndarray, steps: int) -> dict[str, object]:
 
 def _layer(points: xr.Dataset, seeds: Sequence[int], fine: int) -> dict[str, Sweep]:
     model = get_model("sim", layers=1, d=3, record_every=LAYER_EVERY)
-    parameters = _pair(points) | _scales(points) | _halved(_rate(points) / fine, LAYER_STEPS)
+    parameters = _pair(points) | _scales(points) | _halved(_rate(points) / fine, fine * LAYER_STEPS)
     return {"runs": Sweep(model, parameters, seeds=seeds)}
 
 

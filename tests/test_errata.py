@@ -16,11 +16,14 @@ from sympy import Interval, oo, pi
 
 from runs.errata import UNCORRECTED, bears_on, collect, corrections_of, declared, wording
 from runs.errata.__main__ import main
+from runs.errata.declared import BEYOND, SET_ASIDE, TIGHTNESS, not_counted
 from runs.errata.figure import draw, draw_all
 from runs.errata.page import anchor, listed, render, section, write_page
 from runs.errata.witness import Witness, digits
 from runs.experiment import Comparison, Experiment
 from runs.judging import judge
+from runs.registry import experiments
+from runs.report.build import build_report
 from theory.claim import Assumption, Claim, Correction, Quantity, Source, Step, Vocabulary, symbolic
 from theory.registry import CLAIMS, cited, register
 from theory.verify import verify
@@ -60,6 +63,23 @@ def test_a_correction_of_a_printed_statement_is_declared_by_a_comparison_that_re
     assert corrected == {claim_id for claim_id in declared() if claim_id not in UNCORRECTED}
 
 
+def test_every_declared_disagreement_with_a_printed_law_is_listed_or_set_aside_for_a_reason() -> None:
+    disagreeing = {
+        comparison.id
+        for experiment in experiments().values()
+        for comparison in experiment.comparisons
+        if comparison.expect == "disagrees" and CLAIMS[comparison.claim].source.key
+    }
+    counted = {comparison.id for pairs in declared().values() for _, comparison in pairs}
+    aside = {comparison.id: why for comparison, why in not_counted()}
+    assert counted | set(aside) == disagreeing
+    assert not counted & set(aside)
+    assert all(aside.values())
+    assert set(SET_ASIDE) <= disagreeing, "reasons for comparisons that are gone"
+    text = PAGE.read_text(encoding="utf-8")
+    assert all(f"- `{name}`: {wording.prose(why)}." in text for name, why in aside.items())
+
+
 def test_the_committed_page_lists_exactly_the_declared_statements() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert listed(text) == [anchor(claim_id) for claim_id in declared()]
@@ -84,7 +104,7 @@ def test_the_committed_page_is_that_of_the_present_claims(claim_id: str) -> None
 
 T = Vocabulary()
 RATE = T.symbol("rate", "something that is swept", domain=Interval.open(0, oo))
-STEP = (Step("a square, expanded", symbolic(lambda: (RATE + 1) ** 2 - RATE**2 - 2 * RATE - 1)),)
+STEP = (Step("a law proportional to the rate", symbolic(lambda law: RATE * law.diff(RATE) - law)),)
 
 
 def _law(name: str, statement: Any, **more: Any) -> Claim:
@@ -201,6 +221,8 @@ def test_tightness_of_a_bound_is_no_part_of_its_statement(made_up: Experiment) -
     tightness = next(c for c in COMPARISONS if c.id == "errata_test.tightness")
     assert not bears_on(tightness)
     assert bears_on(dataclasses.replace(tightness, kind=Bound(scale="log")))
+    beyond = next(c for c in COMPARISONS if c.claim.endswith("beyond"))
+    assert not_counted() == ((beyond, BEYOND), (tightness, TIGHTNESS))
 
 
 def test_what_the_verdict_says_counts_not_what_was_declared(made_up: Experiment, tmp_path: Path) -> None:
@@ -275,7 +297,7 @@ def test_numbers_do_not_depend_on_rounding_errors() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0, "0"), (-0.0, "0"), (565.0, "560"), (0.09996, "0.10"), (2.05e47, "2e+47"), (-3.2e-6, "-3.2e-06")],
+    [(0.0, "0"), (-0.0, "0"), (565.0, "560"), (0.09996, "0.10"), (2.06e47, "2.1e+47"), (-3.2e-6, "-3.2e-06")],
 )
 def test_two_figures(value: float, text: str) -> None:
     assert wording.number(value) == text
@@ -358,3 +380,22 @@ def test_the_command_writes_the_page_and_its_figures(made_up: Experiment, tmp_pa
     assert "holds, 1 step" in section(text, CLAIM_LIST[0])
     assert len(list((docs / "_static" / "errata").iterdir())) == len(LISTED)
     assert all(path.suffix == ".png" for path in (docs / "_static" / "errata").iterdir())
+
+
+def test_the_report_holds_the_same_list(made_up: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runs.report.build.verify", lambda claims, **how: [])
+    directory = _results(tmp_path)
+    text = build_report(directory).read_text(encoding="utf-8")
+    errata = text[text.index('id="errata"') : text.index('id="certificates"')]
+    assert re.findall(r'<h3 id="printed-errata-test-([a-z-]+)"', errata) == [name.replace("_", "-") for name in LISTED]
+    for piece in (
+        "misprint",
+        "rates below 10",
+        "the *half* is too much",
+        "measured 2.000, printed 1.000",
+        "No correction known",
+    ):
+        assert piece in errata
+    pictures = re.findall(r'src="(errata/[^"]+)"', errata)
+    assert len(pictures) == len(LISTED)
+    assert all((directory / picture).is_file() for picture in pictures)

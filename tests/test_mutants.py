@@ -12,6 +12,7 @@ import pytest
 import sympy as sp
 import xarray as xr
 
+from runs.cli.main import main
 from runs.coverage import LEVELS, coverage, rate_line, summary
 from theory.claim import Assumption, Claim, Derived, Minimum, Quantity, Root, Source, Vocabulary
 from theory.compiled import numeric
@@ -449,3 +450,22 @@ def test_a_wrong_rule_is_found_out() -> None:
     classes = {m.id: m.verdict_class for m in verdict.mutants}
     assert classes["input:sigma*0"] == classes["input:mu*1.1"] == classes["input:mu reversed"] == "killed"
     assert "input sigma" in {place.site for place in verdict.resolutions if place.tested}
+
+
+# --- the command line ------------------------------------------------------------------------------------------------
+
+
+def test_predict_shows_mutants(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["predict", "ghost.collapse", "--set", "T=100,200", "--set", "sample_loss=3", "--set", "sample_T=80"]
+    with pytest.raises(SystemExit) as stopped:
+        main([*asked, "--mutants", "--json"])
+    assert not stopped.value.code
+    found = json.loads(capsys.readouterr().out)
+    doubled = next(row for row in found["mutants"] if row["mutant"].endswith("*2"))
+    assert doubled["ratio"] == [2.0, 2.0]
+    assert doubled["change"] == 1.0
+    assert doubled["prediction"] == [7.5, 15.0]
+    assert found["equal_to_the_claim"] == ["T and sample_loss swapped"]
+    with pytest.raises(SystemExit) as stopped:
+        main([*asked, "--mutants", "--out", "x.csv"])
+    assert stopped.value.code == 2

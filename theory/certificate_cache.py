@@ -88,7 +88,7 @@ def _sources(origin: pathlib.Path) -> str:
 
 
 def _imported(place: pathlib.Path, folder: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Files that a file imports by name, anywhere in it; names are looked up beside it, in `folder`, then as python does."""
+    """Files that a file imports by name, anywhere in it: beside it, in `folder`, or where python looks."""
     try:
         tree = ast.parse(place.read_bytes())
     except (SyntaxError, ValueError, OSError):

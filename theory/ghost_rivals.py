@@ -29,12 +29,12 @@ power_law_critical_learning_rate = Claim(
     derivation=(
         Step(
             "on log axes it is a straight line of slope -power",
-            symbolic(lambda: T * log(POWER_LAW).diff(T), lambda: -power),
+            symbolic(lambda law: T * log(law).diff(T), lambda: -power),
         ),
         Step(
             "the sharp law is the case power = 5, rate_at_100 = 3 pi^4/(32 100^5)",
             symbolic(
-                lambda: POWER_LAW.subs({power: 5, rate_at_100: CRITICAL.subs(T, REFERENCE)}) / CRITICAL,
+                lambda law: law.subs({power: 5, rate_at_100: CRITICAL.subs(T, REFERENCE)}) / CRITICAL,
                 lambda: Rational(1),
             ),
         ),

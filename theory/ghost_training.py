@@ -63,6 +63,7 @@ def _distance_residual(law: Minimum) -> Expr:
     state = sqrt(r) * tan(sqrt(r) * T)
     output, rest = OUTPUT.subs(position, state), OUTPUT.subs(position, 0)
     edge = solve(BLOW_UP - 2 * T - 1 / threshold, r)[0]
+    assert law.result is not None
     return -law.result * BLOW_UP.diff(r) * (2 * output - 1 - rest**2) - (r - edge)
 
 

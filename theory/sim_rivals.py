@@ -24,7 +24,7 @@ learning_time_inverse_signal = Claim(
     derivation=(
         Step(
             "growth by a given factor at the rate 4 a takes a time inverse to a",
-            symbolic(lambda: log(gain) / (4 * a) * a, lambda: log(gain) / 4),
+            symbolic(lambda: log(gain) / (4 * a), lambda law: law.subs(time_per_signal, log(gain) / 4)),
         ),
     ),
 )

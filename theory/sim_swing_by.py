@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from sympy import Expr, Rational, S, exp, log, symbols
 
-from theory.claim import Assumption, Claim, Quantity, Source, Step, certified, high_precision, symbolic
+from theory.claim import Assumption, Claim, Quantity, Source, Step, high_precision, symbolic
 from theory.sim_linear import KAPPA, W12_FLOW
 from theory.sim_vocabulary import V, a_1, a_2, lr, mu_1, mu_2, s_2, scale, t, w_11, w_12
 

@@ -142,6 +142,8 @@ def _show(answer: Answer) -> None:
         console.print(f"note  {note}", markup=False)
     for assumption in answer.not_checked:
         console.print(f"not checked, since its inputs were not given  {assumption}", markup=False)
+    for remark in answer.judged.remarks:
+        console.print(f"note  {remark}", markup=False)
     if answer.judged.ranking:
         print_table(
             ["rival", "rms error", "nearest at", "where"],
@@ -164,8 +166,8 @@ def _show_mutants(console: Console, answer: Answer) -> None:
     resolutions = [m.resolution for m in verdict.mutants if m.resolution is not None]
     if resolutions:
         console.print(
-            f"resolution  changes of a coefficient below {min(resolutions):.3g} (best) to {max(resolutions):.3g} (worst) "
-            "are not seen here",
+            f"resolution  changes of a coefficient below {min(resolutions):.3g} (best) to {max(resolutions):.3g} "
+            "(worst) are not seen here",
             markup=False,
         )
     for mutant in verdict.mutants_of("survived")[:FEW]:

@@ -10,7 +10,7 @@ import jinja2
 
 from runs.errata import wording
 from runs.errata.collect import Erratum, collect
-from runs.errata.declared import declared
+from runs.errata.declared import declared, not_counted
 from runs.errata.figure import draw_all
 from runs.report.build import load
 from theory.claim import Claim
@@ -61,6 +61,7 @@ def render(errata: tuple[Erratum, ...], drawn: Mapping[str, str]) -> str:
     text = environment.get_template("errata.md.j2").render(
         errata=errata,
         pictures=drawn,
+        not_counted=not_counted(),
         anchor=anchor,
         **{name: getattr(wording, name) for name in wording.NAMES},
     )

@@ -56,7 +56,7 @@ def find_witness(refutation: Refutation) -> Witness | None:
     size = np.abs(points.value.values[tuple(places.T)])
     size = np.minimum(np.where(np.isfinite(size), size, CLEAR), CLEAR)
     places, size = (values[size >= SHARE * size.max()] for values in (places, size))
-    best = places[np.lexsort((-size, _length(points, dims, places)))[0]]
+    best = places[np.lexsort((-size.round(2), _length(points, dims, places)))[0]]  # rounded: no choice by noise
     index = dict(zip(map(str, dims), map(int, best), strict=True))
     one = points.isel(index)
     sentence, command = archived(refutation)

@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import theory
 from runs.execute import source_digest
 from runs.falsify.judging import Judgement, Search, train
 from runs.falsify.ledger import Ledger, strict
@@ -57,6 +58,9 @@ def save(directory: Path, result: Result, ledger: Ledger) -> None:
 def command(search: Search, point: Point, seeds: tuple[int, ...]) -> str:
     """The command that judges the claim at `point` with these seeds."""
     words = ["toymodels", "falsify", search.claim.id, "--comparison", search.comparison.id]
+    home = Path(search.claim.origin).parent
+    if home != Path(str(theory.__file__)).parent:
+        words += ["--load", str(home)]
     for name, value in point.items():
         words += ["--set", f"{name}={text(value)}"]
     words += ["--seeds", str(len(seeds)), "--first-seed", str(seeds[0])]

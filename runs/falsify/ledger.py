@@ -73,30 +73,23 @@ class Ledger:
         if self.spent + price > self.budget:
             raise BudgetSpent
         new = [k for k in counted if k not in self._known]
+        trained = 0
         for start in range(0, len(new), BATCH):
             batch = new[start : start + BATCH]
             chosen = [asked[k] for k in batch]
-            for k, judgement in zip(
-                batch, judge(self.search, space, chosen, seeds, fine=fine, alarm=alarm), strict=True
-            ):
+            judged = judge(self.search, space, chosen, seeds, fine=fine, alarm=alarm)
+            for k, judgement in zip(batch, judged, strict=True):
                 self._known[k] = judgement
                 self._append(k, judgement)
-            self.advance(cost(self.search, space, chosen, seeds), stage)
-        replayed = price - (cost(self.search, space, [asked[k] for k in new], seeds) if new else 0)
-        if replayed:
-            self.advance(replayed, stage)
+            runs = cost(self.search, space, chosen, seeds)
+            self.advance(runs, stage)
+            trained += runs
+        self.advance(price - trained, stage)
         self.spent += price
         self._counted |= set(counted)
         found = [self._known[k] for k in key]
         self.entries += [Entry(stage, asked[k], self._known[k]) for k in counted]
         return found
-
-    @property
-    def best(self) -> Entry | None:
-        """The worst disagreement among the points that were searched; None where nothing could be compared."""
-        return max(
-            (e for e in self.entries if math.isfinite(e.judgement.score)), key=lambda e: e.judgement.score, default=None
-        )
 
     def _open(self, path: Path) -> None:
         head = {"fingerprint": fingerprint(self.search)}
@@ -106,7 +99,8 @@ class Ledger:
                 for line in lines[1:]:
                     row: dict[str, Any] = json.loads(line)
                     row |= {name: missing for name, missing in MISSING.items() if row[name] is None}
-                    self._known[row.pop("key")] = Judgement(**row)
+                    key = row.pop("key")
+                    self._known[key] = Judgement(**row)
                 return
         except (ValueError, TypeError, KeyError):
             self._known.clear()  # a torn line: start over

@@ -167,17 +167,20 @@ def _explore(search: Search, space: Space, ledger: Ledger, seed: int, points: in
     for attempt in range(2):
         if left < size:
             break
-        found = differential_evolution(
-            refined,
-            [(0.0, 1.0)] * dims,
-            init=best,
-            maxiter=left // size,
-            vectorized=True,
-            updating="deferred",
-            polish=False,
-            tol=0.0,
-            rng=np.random.default_rng([seed, 2 + attempt]),
-        )
+        try:
+            found = differential_evolution(
+                refined,
+                [(0.0, 1.0)] * dims,
+                init=best,
+                maxiter=left // size,
+                vectorized=True,
+                updating="deferred",
+                polish=False,
+                tol=0.0,
+                rng=np.random.default_rng([seed, 2 + attempt]),
+            )
+        except BudgetSpent:
+            break
         if any(entry.judgement.disagrees for entry in ledger.entries):
             break
         best, left = found.population, int((ledger.budget - ledger.spent - 2 * test) // one)

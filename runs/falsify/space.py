@@ -66,7 +66,7 @@ class Space:
             if isinstance(value, list):
                 raise UsageError(f"--set {name} has several values; one fixes it, --widen {name}=LOW,HIGH searches.")
             if isinstance(variable, Choice):
-                fixed[name] = _known(variable, name, str(value))
+                fixed[name] = _known(variable, name, value if isinstance(value, str) else text(float(str(value))))
             elif isinstance(value, str) or not isinstance(value, int | float) or not math.isfinite(value):
                 raise UsageError(f"--set {name}={value} is not a number.")
             elif variable.integer and value != round(value):

@@ -97,8 +97,8 @@ def arrange(
         widest = max((n for n in settings if n in over_rows), key=lambda n: codes[n].max(initial=0), default="NAME")
         raise UsageError(
             f"{source.path} holds a single run for every combination of {', '.join(settings) or 'inputs'}, and an "
-            "estimate over runs needs several. Give more seeds, or --kind exact (with --error for the numerical error), "
-            f"or say which input differs from run to run, such as --per-run {widest}."
+            "estimate over runs needs several. Give more seeds, or --kind exact (with --error for the numerical "
+            f"error), or say which input differs from run to run, such as --per-run {widest}."
         )
     if seeds is None:
         notes += _pooled(source, group, used | {source.plain(n) or n for n in codes})
@@ -244,8 +244,8 @@ def _separated(
             rows = np.flatnonzero(twice)
             raise UsageError(
                 f"{source.path}: {len(rows)} rows have the same seed and the same inputs "
-                f"({', '.join(settings) or 'none differ'}) as another row: {source.where(rows)}. Delete repeated rows, or "
-                "name the column that tells them apart with --points-by COLUMN."
+                f"({', '.join(settings) or 'none differ'}) as another row: {source.where(rows)}. Delete repeated "
+                "rows, or name the column that tells them apart with --points-by COLUMN."
             )
         _, name, column, group = best
         codes[name], further[name] = column, source.label(name)

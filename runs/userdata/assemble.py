@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from runs.userdata.arrange import RUN, SEED_COLUMNS, Arranged, arrange, repeats
@@ -137,12 +136,16 @@ def assemble(
         data[target] = moved.drop_vars([c for c in moved.coords if c in data.coords or c not in moved.dims])
         own = claim.vocabulary.get(symbol)
         data[target].attrs = {"long_name": own.meaning, "units": own.unit} if own else {}
-    for target in (mapped[s] for s in given):
-        if target in data.data_vars and not set(data[target].dims) - set(place.dims if place else ()) - {RUN} and place:
-            data = data.set_coords(target) if RUN not in data[target].dims else data
+    # What has one value per point labels the points: in the figure, in the regions where a rival wins.
+    counting = {RUN, *RUN_DIMS, *request.runs}
+    labels = [mapped[s] for s in given if mapped[s] in data.data_vars]
+    data = data.set_coords(
+        [n for n in labels if data[n].ndim and set(map(str, data[n].dims)) <= dims_of(data, name) - counting]
+    )
     roles_: dict[str, Any] = {}
-    for role, array in columns.items():
-        if not isinstance(array, xr.DataArray) or array.ndim == 0:
+    for role, column in columns.items():
+        array = xr.DataArray(column)
+        if array.ndim == 0:
             roles_[role] = float(array)
         elif role == "along" and request.along in mapped:
             roles_[role] = mapped[str(request.along)]
@@ -201,8 +204,8 @@ def _refuse_vectors(source: Source, name: str, wanted: set[str]) -> None:
     dims = ", ".join(sorted(wanted))
     if source.tabular:
         raise UsageError(
-            f"The claim predicts one value for each {dims}, but {source.path} has a single column {name}. Name its columns "
-            f"{name}_1, {name}_2, ..., or add a column {sorted(wanted)[0]} that says which entry each row holds."
+            f"The claim predicts one value for each {dims}, but {source.path} has a single column {name}. Name its "
+            f"columns {name}_1, {name}_2, ..., or add a column {sorted(wanted)[0]} that numbers the entries."
         )
     raise UsageError(
         f"The claim predicts one value for each {dims}, but {name} lacks that dim; rename one with "
@@ -231,12 +234,12 @@ def _absent(
     return data
 
 
+def dims_of(data: xr.Dataset, name: str) -> set[str]:
+    """Dims of the observable; of everything where a bracket stands for it."""
+    return set(map(str, data[name].dims if name in data else data.dims))
+
+
 def entries(data: xr.Dataset, name: str, present: xr.DataArray | None) -> xr.DataArray:
     """True for every measured number that the file could hold."""
     real = xr.ones_like(data[name], dtype=bool)
     return real if present is None else real & present
-
-
-def finite_where(array: xr.DataArray) -> xr.DataArray:
-    """Where there is a finite number."""
-    return array.copy(data=np.isfinite(array.values))

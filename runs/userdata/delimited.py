@@ -95,7 +95,7 @@ def _text(path: Path) -> str:
 
 
 def _delimiter(lines: list[str]) -> str | None:
-    """The delimiter that splits all lines into the same number of fields, more than one; None: blanks, or one column."""
+    """The delimiter that splits all lines into the same number of fields, at least two; None: blanks, one column."""
     best: str | None = None
     most = (0, 1)
     for candidate in DELIMITERS:

@@ -86,8 +86,8 @@ def _input(name: str, factor: np.ndarray, ratio: np.ndarray, observable: str) ->
     # Of a number that happens to be constant and round, a constant factor says as much.
     if _is_one(ratio * factor):
         return (
-            f"the data are the prediction divided by {name} at every point, as numbers of steps are when the claim is in "
-            f"time: try --unit {observable}={name}"
+            f"the data are the prediction divided by {name} at every point, as numbers of steps are when the claim is "
+            f"in time: try --unit {observable}={name}"
         )
     if _is_one(ratio / factor):
         return (

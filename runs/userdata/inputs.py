@@ -41,6 +41,8 @@ class Inputs:
         """{input: values} that `claim` needs, and the optional ones that live on `dims`. Raises `UsageError`."""
         needed: dict[str, None] = {}
         for symbol in claim.symbols:
+            if symbol in claim.free and not self._direct(symbol.name):
+                continue  # fitted
             ways = self._ways(claim, symbol.name)
             if ways is None:
                 raise self._missing(claim, symbol.name)
@@ -160,8 +162,8 @@ class Inputs:
         offer = f" Near: --map {name}={near[13:-1].split(' or ')[0]}." if near.startswith("did you mean") else ""
         return UsageError(
             f"{claim.id} needs {ways}: {entry.meaning} (unit {entry.unit}), and {self.source.path} has no "
-            f"{self.source.word} of that name. Give --map {name}={self.source.word.upper()} or --set {name}=VALUE.{offer} "
-            f"The file has: {self.source.listing}. The claim takes: {input_list(claim)}."
+            f"{self.source.word} of that name. Give --map {name}={self.source.word.upper()} or --set {name}=VALUE."
+            f"{offer} The file has: {self.source.listing}. The claim takes: {input_list(claim)}."
         )
 
 

@@ -31,8 +31,10 @@ class Chosen:
 
 
 def declared(claim: Claim) -> tuple[Comparison, ...]:
-    """The experiments' comparisons of this claim, those that should agree first."""
-    found = [c for e in experiments().values() for c in e.comparisons if c.claim == claim.id]
+    """The experiments' comparisons of this claim, those that should agree first. Searches for a domain are left out:
+    they agree wherever some set of points does.
+    """
+    found = [c for e in experiments().values() for c in e.comparisons if c.claim == claim.id and not c.domain_search]
     return tuple(sorted(found, key=lambda c: c.expect != "agrees"))
 
 
@@ -70,7 +72,7 @@ def choose(
 
     Raises `UsageError` where neither a flag nor an experiment gives a margin.
     """
-    model = _model(request, comparisons, name)
+    model = model_for(request, comparisons, name)
     pattern = model.kind if model else None
     said: list[str] = []
     if isinstance(pattern, Slope):
@@ -99,7 +101,7 @@ def choose(
     return Chosen(kind, margin, tuple(said), model)
 
 
-def _model(request: Request, comparisons: tuple[Comparison, ...], name: str) -> Comparison | None:
+def model_for(request: Request, comparisons: tuple[Comparison, ...], name: str) -> Comparison | None:
     """The declared comparison to follow: of the same kind, then with the same estimator; else any on a like scale."""
 
     def rank(c: Comparison) -> tuple[bool, bool, int]:

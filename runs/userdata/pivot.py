@@ -11,7 +11,7 @@ from toymodels.errors import UsageError
 
 
 def widened(source: Source, observable: str, dims: tuple[str, ...], extra: tuple[str, ...]) -> Source:
-    """`source` with the rows of one run joined, if it names the entries of the observable in columns called like `dims`.
+    """`source` with the rows of one run joined, if columns called like `dims` number the entries of the observable.
 
     Columns that differ between the joined rows (beside the observable, `extra` and the index) must not exist.
     """
@@ -31,8 +31,8 @@ def widened(source: Source, observable: str, dims: tuple[str, ...], extra: tuple
     entry = list(zip(*(n.astype(int) for n in numbers), strict=True))
     if pd.DataFrame({"group": group, "entry": entry}).duplicated().any():
         raise UsageError(
-            f"{source.path}: several rows share {', '.join(index_columns)} and all other columns, so their entries cannot be "
-            "told apart; add a column seed."
+            f"{source.path}: several rows share {', '.join(index_columns)} and all other columns, so their entries "
+            "cannot be told apart; add a column seed."
         )
     first = np.unique(group, return_index=True)[1]
     columns = {name: (ROW, source.data[name].values[first]) for name in keys}

@@ -22,7 +22,7 @@ UNIT = re.compile(r"\s*[\[(][^\])]*[\])]\s*$")
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Data as read. A table has one dim, `table_row`; its cells may still be text. `lines` says where each row stands."""
+    """Data as read. A table has one dim, `table_row`; its cells may still be text. `lines` says where rows stand."""
 
     data: xr.Dataset
     path: Path
@@ -188,8 +188,8 @@ class Source:
             word = str(flat.iloc[first])
             if re.fullmatch(r"\(?[-+\d.eE]+[-+][\d.eE+-]*[ij]\)?", word.replace(" ", "")):
                 raise UsageError(
-                    f"The {self.word} {column!r} of {self.path} holds the complex number {word!r}{place}; write real and "
-                    "imaginary part (or the modulus) as columns of their own."
+                    f"The {self.word} {column!r} of {self.path} holds the complex number {word!r}{place}; write real "
+                    "and imaginary part (or the modulus) as columns of their own."
                 )
             more = f" ({int(bad.sum())} such cells)" if bad.sum() > 1 else ""
             raise UsageError(

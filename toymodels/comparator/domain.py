@@ -22,9 +22,9 @@ from toymodels.errors import UsageError
 
 CANDIDATES = 4096
 """At most so many combinations of thresholds are tried."""
-CAUTION = 1.75
+CAUTION = 2.0
 """The set is chosen with intervals so many times as wide: a point just inside the margin on one half of the runs is
-just outside on the other in every second case. With this factor it is in about one of fifty."""
+just outside on the other in every second case, and the ends of intervals scatter as well."""
 TRIES = 4
 """Sets on which the claim agrees are judged with all mutants until one is confirmed by their rejection; smaller sets
 have fewer points to reject mutants with."""
@@ -51,6 +51,8 @@ class AgreementDomain:
     confirmed: Verdict | None
     share: float
     """Share of the points (and runs) searched that D holds."""
+    second: str
+    """What D was confirmed on."""
     points: xr.Dataset = dataclasses.field(compare=False)
     """Every point that was searched: discrepancy `value` with `low` and `high`, the margin, whether D holds the
     point (`inside`), and the validity coordinates."""
@@ -71,8 +73,8 @@ class AgreementDomain:
         if self.confirmed is None:
             return f"{claim} seems to agree within {where}: chosen, not confirmed by a second measurement."
         if self.status == rule.AGREES:
-            return f"{claim} agrees within {where}, confirmed on other runs."
-        return f"{claim} seemed to agree within {where}, but other runs say {self.confirmed.status}."
+            return f"{claim} agrees within {where}, confirmed on {self.second}."
+        return f"{claim} seemed to agree within {where}, but on {self.second} it is {self.confirmed.status}."
 
     def as_record(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -111,10 +113,11 @@ def agreement_domain(
     if not validity:
         raise UsageError("validity={name: values} is empty; name the coordinates along which the claim should degrade.")
     whole = Measurement(data, predictions, validity, in_domain)
-    first, second = whole, confirm
+    first, second, other = whole, confirm, "a second measurement"
     if kind.run_dims:
         even, odd = halves(data, kind.run_dims[0])
         first, second = (_taken(whole, half) for half in (even, odd))
+        other = f"odd {kind.run_dims[0]}s"
     fixed: dict[str, Any] = {"observable": observable, "kind": kind, "margin": margin, **options}
     points = _points(whole, observable, kind, margin)
     inside = _inside(first)
@@ -131,9 +134,10 @@ def agreement_domain(
         if chosen.status == rule.AGREES or len(kept) == TRIES:
             break
     if not kept:
-        return AgreementDomain(rule.INCONCLUSIVE, {}, None, None, 0.0, points)
+        return AgreementDomain(rule.INCONCLUSIVE, {}, None, None, 0.0, other, points)
     limits, chosen = next((one for one in kept if one[1].status == rule.AGREES), kept[0])
-    share = float((_within(first, limits) & inside).sum() / inside.sum())
+    held = _within(first, limits) & inside
+    share = float(held.sum() / inside.broadcast_like(held).sum())
     within = _within(whole, limits) & _inside(whole)
     if set(within.dims) <= set(points.dims):
         points["inside"] = within.broadcast_like(points["value"])
@@ -143,7 +147,7 @@ def agreement_domain(
         confirmed = compare(second.data, second.predictions, in_domain=mask, **fixed)
     agreed = confirmed is not None and confirmed.status == rule.AGREES
     status = rule.AGREES if agreed else rule.INCONCLUSIVE
-    return AgreementDomain(status, limits, chosen, confirmed, share, points)
+    return AgreementDomain(status, limits, chosen, confirmed, share, other, points)
 
 
 def _taken(whole: Measurement, half: Any) -> Measurement:

@@ -261,7 +261,8 @@ class _Problem:
         if not tries:
             return None
         tries = sorted(tries, key=lambda u: float((self.residuals(u) ** 2).sum()))[:TRIED]
-        rough = [self._least(u, "linear", 1.0) for u in tries]
+        # Nearly the sum of absolute values at first, so that a wild point does not set the scale by which it is judged.
+        rough = [self._least(u, "soft_l1", 1.0) for u in tries]
         nearest = min(rough, key=lambda r: r.cost)
         self.scale = max(1.0, 2 * float(np.median(np.abs(nearest.fun))))
         places: list[np.ndarray] = []

@@ -54,7 +54,7 @@ class Curve:
     error: float
     unit: str
     """What `amounts` counts: "runs", or "numerical error / error of the law"."""
-    amounts: tuple[float, ...]
+    amounts: tuple[int, ...] | tuple[float, ...]
     rejected: tuple[float, ...]
 
     @property
@@ -70,7 +70,7 @@ class Curve:
         if first == p.size:
             return float("nan")
         if first == 0:
-            return self.amounts[0]
+            return float(self.amounts[0])
         share = (WANTED - p[first - 1]) / (p[first] - p[first - 1])
         return float(self.amounts[first - 1] * (self.amounts[first] / self.amounts[first - 1]) ** share)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,7 +54,7 @@ def winner_regions(
             figure = _strips(panels, names, palette, ranking, dict(labels or {}))
         else:
             figure = _maps(panels, names, palette, list(ties or {}), dict(labels or {}))
-        figure.suptitle(title or f"Nearest to the data on {ranking.held_out}")
+        figure.suptitle(title or textwrap.fill(f"Nearest to the data on {ranking.held_out}", 60))
         handles: list[Any] = []
         for number, c in enumerate(ranking.contenders):
             words = f"{c.claim}: {c.share_won:.0%} of points, error {c.error:.3g}"
@@ -142,7 +143,8 @@ def _strips(
         lower.set(ylim=(0, 1), yticks=[])
         lower.grid(False)
         dress(lower, part, panels, labels)
-    grid[0, 0].set_ylabel(f"size of {ranking.quantity.format(observable=ranking.observable)}", fontsize="small")
+    words = f"size of {ranking.quantity.format(observable=ranking.observable)}"
+    grid[0, 0].set_ylabel(textwrap.fill(words, 32), fontsize="small")
     grid[1, 0].set_ylabel("nearest", rotation=0, ha="right", va="center", fontsize="small")
     return figure
 
@@ -164,7 +166,8 @@ def domain_map(
         figure = _domain_strips(panels, dict(labels or {})) if panels.y is None else _domain_maps(panels, labels)
         state = {True: "confirmed", False: "not confirmed"}[domain.status == "agrees"]
         where = f"D: {domain.limits} ({state})" if domain.thresholds else "no D found"
-        handles: list[Any] = [_edge(where)] if panels.y is not None else [Patch(color="0.85", label=where)]
+        found = bool(domain.thresholds) and panels.y is not None
+        handles: list[Any] = [_edge(where)] if found else [Patch(color="0.85", label=where)]
         if panels.y is not None:
             handles.append(Patch(facecolor="none", edgecolor="0.2", hatch=HATCH, label="interval straddles the margin"))
         figure.legend(handles=handles, loc="outside lower center", ncols=1)

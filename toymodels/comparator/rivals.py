@@ -12,9 +12,8 @@ import xarray as xr
 from toymodels.comparator import rule, strict_json
 from toymodels.comparator.describe import domain_text
 from toymodels.comparator.kinds.base import Case, Estimate, Kind, variable
-from toymodels.comparator.kinds.slopes import Slope
 from toymodels.comparator.layout import Layout
-from toymodels.comparator.split import split
+from toymodels.comparator.split import halves
 from toymodels.errors import UsageError
 
 
@@ -74,24 +73,21 @@ def rank_rivals(
     false_alarm: float = rule.FALSE_ALARM,
 ) -> Ranking:
     """Rank the claims in `predictions` ({claim id: prediction}) by their error on held-out data: the odd
-    seeds where the data have run dims; else the points that no constant was fitted on if constants of a
-    contender are `fitted`, and all points if none are.
+    seeds where the data have run dims, else all points. `fitted` says that constants of a contender were
+    fitted: then its prediction at every point must come from constants fitted on others.
 
     Points where a contender gives no admissible number are left out of the errors for all, and counted
     against it.
     """
     if len(predictions) < 2:
         raise UsageError(f"A ranking needs at least two claims, not {len(predictions)}.")
-    held_out = "all points (nothing is fitted)"
-    base = kind.points if isinstance(kind, Slope) else kind
-    if kind.run_dims or fitted:
-        held = split(data, base, observable)
-        held_out = held.judged_on
-        mask = held.second if in_domain is None else in_domain & held.second
-        if in_domain is not None or not kind.run_dims:
-            in_domain = held.take_second(mask)
-        data = held.take_second(data)
-        predictions = {name: held.take_second(p) for name, p in predictions.items()}
+    held_out = "all points" + (", each with constants fitted on others" if fitted else " (nothing is fitted)")
+    if kind.run_dims:
+        dim = kind.run_dims[0]
+        _, odd = halves(data, dim)
+        data, held_out = odd(data), f"odd {dim}s"
+        predictions = {name: odd(p) for name, p in predictions.items()}
+        in_domain = odd(in_domain) if in_domain is not None else None
     columns = [variable(data, name, role) for role, name in kind.columns(observable).items()]
     layout = Layout.of(columns, kind.run_dims)
     numbers = {n: layout.stack(p.astype(float), f"prediction of {n}") for n, p in predictions.items()}

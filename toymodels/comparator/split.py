@@ -55,6 +55,11 @@ class Split:
     fitted_on: str
     judged_on: str
 
+    @property
+    def exchanged(self) -> Split:
+        """Fitted and judged parts exchanged."""
+        return Split(self.take_second, self.take_first, self.second, self.first, self.judged_on, self.fitted_on)
+
 
 def split(data: xr.Dataset, kind: Kind, observable: str) -> Split:
     """The two halves of `data` for a comparison of this kind."""

@@ -24,12 +24,12 @@ def scenarios() -> Iterator[Scenario]:
     for scale in ("relative", "log", "linear"):
         for points in (1, 5, 50):
             yield Scenario("Exact", f"honest budget, {scale}", None, points, functools.partial(_honest, scale, points))
-    for order in (1, 2, 4):
-        setting = f"steps h and h/2, order {order}, difference / (2^order - 1) x {SAFETY:g}"
+    for order in (1.0, 2.0, 4.0):
+        setting = f"steps h and h/2, order {order:g}, difference / (2^order - 1) x {SAFETY:g}"
         make = functools.partial(_two_steps, order, SAFETY / (2**order - 1), 5)
         yield Scenario("Exact", setting, None, 5, make)
     yield Scenario(
-        "Exact", "steps h and h/2, order 2, bare difference", None, 5, functools.partial(_two_steps, 2, 1, 5)
+        "Exact", "steps h and h/2, order 2, bare difference", None, 5, functools.partial(_two_steps, 2.0, 1.0, 5)
     )
     for side in ("upper", "lower"):
         for points in (1, 5, 50):
@@ -50,9 +50,9 @@ def scenarios() -> Iterator[Scenario]:
 def optimistic() -> Iterator[Scenario]:
     """Budgets that are none."""
     for order, factor, text in (
-        (1, 1.0, "order 1, bare difference"),
+        (1.0, 1.0, "order 1, bare difference"),
         (0.5, 1.0, "order 1/2, bare difference"),
-        (2, SAFETY / 15, "order 2 taken for 4"),
+        (2.0, SAFETY / 15, "order 2 taken for 4"),
     ):
         make = functools.partial(_two_steps, order, factor, 5)
         yield Scenario("Exact", f"steps h and h/2, {text}", None, 5, make, covered=False)
