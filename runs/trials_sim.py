@@ -120,8 +120,8 @@ def _learning(measure: Measure, kind: Statistical, seeds: int, **space: Range | 
 
 
 OVER = ("seed",)
+"""Each concept by itself: the errors of the weak and the strong one have opposite signs."""
 SMALL_SCALE = Range(1e-3, 0.01, SCALE.doc, log=True)
-POOLED = ("seed", "concept")
 
 # --- turning points of a run ---
 
@@ -357,10 +357,10 @@ SPREAD: dict[str, Range | Choice] = {
 
 TRIALS = {
     **{
-        f"sim.learning_time_{q}": _learning(_learned, Statistical(over=POOLED, estimator=q), 60, **POOL)
+        f"sim.learning_time_{q}": _learning(_learned, Statistical(over=OVER, estimator=q), 60, **POOL)
         for q in ("q25", "q75", "q5", "q95")
     },
-    "sim.learning_time_corner": _learning(_learned, Statistical(over=POOLED, estimator="q90"), 60),
+    "sim.learning_time_corner": _learning(_learned, Statistical(over=OVER, estimator="q90"), 60),
     "sim.learning_time_corrected": _learning(_learned, MEDIAN, 60),
     "sim.learning_time_naive": _learning(_weak, MEDIAN, 60),
     "sim.learning_time_mean": _learning(_learned, MEAN, 200, **SPREAD),

@@ -442,6 +442,8 @@ def test_logarithms_and_offsets_are_named(tmp_path: Path, invoke: Invoke, passag
         ("r,threshold,activation_time\n1,2,3\n", ["--error", "-1"], 2, "negative"),
         ("r,threshold,activation_time\n1,2,3\n", ["--lower", "r"], 2, "two ends"),
         ("r,threshold,activation_time\n1,2,3\n", ["--group", "g"], 2, "has no groups"),
+        ("r,threshold,activation_time\n1,2,3\n", ["--unit", "q=2"], 2, "unit can be changed"),
+        ("r,threshold,activation_time\n1,2,\n", [], 2, "holds no finite number"),
     ],
 )
 def test_wrong_input_gets_a_sentence(
@@ -545,3 +547,28 @@ def test_a_claim_of_ones_own_needs_a_margin(tmp_path: Path, invoke: Invoke, pass
     assert invoke(theory, data, "--margin", "0.1")[0] in (0, 1)
     assert invoke(f"{theory}:mine.blow_up", data, "--margin", "0.001", "--expect", "disagrees")[0] == 0
     assert invoke(f"{theory}:mine.blow", data)[0] == 2
+
+
+def test_entries_of_vectors_may_stand_in_rows(tmp_path: Path, invoke: Invoke) -> None:
+    """W(t) of one layer, entry by entry: descent on each, 1e4 steps a unit of time."""
+    rows = []
+    for start, target, moment in [(0.1, 1.0, 2.0), (0.3, 0.0, 0.5), (-0.2, 1.0, 1.0)]:
+        w, rate = start, 1e-4
+        for step in range(1, 20_001):
+            w -= rate * moment * (w - target)
+            if step % 5000 == 0:
+                rows.append([start, target, moment, rate * step, w])
+    data = write(tmp_path / "runs.csv", "w_0 target a_column time W", rows)
+    code, out, _ = invoke("sim.one_layer", data, "--json")
+    assert code == 0, out
+    assert json.loads(out)["verdict"]["n_points"] == 12
+    off = write(tmp_path / "off.csv", "w_0 target a_column time W", scaled(rows, 1.03, 4))
+    assert invoke("sim.one_layer", off)[0] == 1
+
+
+def test_inputs_on_other_dims_than_the_observable_are_refused(tmp_path: Path, invoke: Invoke) -> None:
+    data = xr.Dataset({"activation_time": ("k", [1.0, 2.0]), "r": ("q", [0.1, 0.2]), "threshold": 1.0})
+    data.to_netcdf(tmp_path / "runs.nc", engine="h5netcdf")
+    code, _, err = invoke("ghost.passage_time", tmp_path / "runs.nc")
+    assert code == 2
+    assert "r has the dim q, which activation_time lacks" in err

@@ -299,7 +299,7 @@ def test_a_claim_may_cite_a_bibliography_beside_it(pendulum):
     assert result.passed, str(result)
 
 
-def test_changed_files_never_meet_old_results(pendulum, tmp_path, capsys):
+def test_changed_files_never_meet_old_results(pendulum, tmp_path):
     (experiment,) = loading.load(pendulum).experiments
     assert is_own(experiment)
     library = source_digest(own=False)

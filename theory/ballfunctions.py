@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -107,16 +108,18 @@ class Region:
 
     def __init__(self, function: Callable[..., Any] | sp.Expr, keys: Sequence[Any]) -> None:
         self.keys = list(keys)
-        self.slopes: list[tuple[sp.Expr, Callable[..., Any]]] = []
+        self.formula = function if isinstance(function, sp.Expr) else None
+        self.function = ball_function(function, keys) if isinstance(function, sp.Expr) else function
         self.curvatures: list[list[Callable[..., Any]]] = []
-        if isinstance(function, sp.Expr):
-            symbols = {s.name: s for s in function.free_symbols}
-            self.function = ball_function(function, keys)
-            for key in keys:
-                slope = _tidy(sp.diff(function, symbols.get(symbol_named(key), sp.Dummy())))
-                self.slopes.append((slope, ball_function(slope, keys)))
-        else:
-            self.function = function
+
+    @functools.cached_property
+    def slopes(self) -> list[tuple[sp.Expr, Callable[..., Any]]]:
+        """Derivatives along the keys, as formulas and as functions of balls; none of a plain function."""
+        if self.formula is None:
+            return []
+        symbols = {s.name: s for s in self.formula.free_symbols}
+        formulas = [_tidy(sp.diff(self.formula, symbols.get(symbol_named(k), sp.Dummy()))) for k in self.keys]
+        return [(formula, ball_function(formula, self.keys)) for formula in formulas]
 
     def value(self, point: Sequence[arb]) -> arb:
         """A ball that contains the value at a point (or over a box of balls)."""

@@ -54,8 +54,6 @@ def certified_sign(
                 return Proof(False, f"not decided after {max_boxes} boxes, for example near {where}")
             _, _, current = heapq.heappop(queue)
             done += 1
-            if region.holds(current, strict) or (point is not None and region.convex_around(current, point)):
-                continue
             middle = tuple(((low + high) / 2).mid() for low, high in current)
             for corner in (middle, tuple(low.mid() for low, _ in current), tuple(high.mid() for _, high in current)):
                 value = region.value(corner)
@@ -65,6 +63,8 @@ def certified_sign(
                 if value < 0 or (strict and value <= 0):
                     where = _place(keys, tuple((x, x) for x in corner))
                     return Proof(False, f"false at {where}: value {(sign * value).str(6, radius=False)}")
+            if region.holds(current, strict) or (point is not None and region.convex_around(current, point)):
+                continue
             widths = [float((high - low).abs_upper()) / float(1 + low.abs_upper()) for low, high in current]
             side = max(range(len(widths)), key=widths.__getitem__, default=-1)
             if side < 0 or widths[side] < 2.0 ** (8 - precision):

@@ -82,7 +82,7 @@ def arrange(
     run_column = _seed_column(source, seed, used)
     seeds = _codes_of(source.text(run_column)) if run_column else None
     if not repeated:
-        return _flat(source, over_rows, codes)
+        return _flat(source, over_rows, codes, others)
     settings = [name for name in codes if name not in realised]
     own = [name for name in codes if name in realised]
     if own and _groups(codes, settings + own, source.rows).max() + 1 <= source.rows / REPEATED:
@@ -121,13 +121,18 @@ def repeats(source: Source, inputs: Mapping[str, xr.DataArray], realised: set[st
     return source.rows > 1 and int(_groups(codes, list(codes), source.rows).max(initial=0)) + 1 < source.rows
 
 
-def _flat(source: Source, inputs: Mapping[str, xr.DataArray], codes: dict[str, np.ndarray]) -> Arranged:
+def _flat(
+    source: Source,
+    inputs: Mapping[str, xr.DataArray],
+    codes: dict[str, np.ndarray],
+    others: Mapping[str, xr.DataArray],
+) -> Arranged:
     """Every row a point: on a grid where it is complete, else in the order of the file."""
     rows = np.arange(source.rows)
     group = _groups(codes, list(codes), source.rows)
     if group.max(initial=-1) + 1 == source.rows and codes:
         first = np.argsort(group)
-        shape, coords, order = _axes(inputs, codes, list(codes), first, {})
+        shape, coords, order = _axes(inputs, codes, list(codes), first, others)
         first = first[order]
     else:
         first, shape = rows, {POINT: source.rows}

@@ -107,6 +107,8 @@ def assemble(
     dims |= {str(d) for c in columns.values() if isinstance(c, xr.DataArray) for d in c.dims}
     needs = {one.id: inputs.of(one, dims | {ROW}) for one in claims}
     given = {symbol: array for arrays in needs.values() for symbol, array in arrays.items()}
+    if values is not None and not source.tabular:
+        _refuse_foreign_dims(source, name, set(map(str, values.dims)), claim, needs[claim.id])
     axes = _axes(request, source, inputs, given, columns)
     place: Arranged | None = None
     notes: list[str] = []
@@ -125,7 +127,8 @@ def assemble(
 
     if values is not None:
         data[name] = put(values, False)
-        wanted = set(own_dims(claim)) - {str(d) for d in data[name].dims}
+        vectors = {str(d) for array in needs[claim.id].values() for d in array.dims}
+        wanted = (set(own_dims(claim)) & vectors) - {str(d) for d in data[name].dims}
     else:
         wanted = set()
     for symbol, array in given.items():
@@ -184,7 +187,7 @@ def _axes(
         if name is None or name in given or (not source.tabular and name in source.data.variables):
             continue
         if not source.has(name):
-            known = [*given, *source.names]
+            known = dict.fromkeys([*given, *source.names])
             raise UsageError(f"{flag} {name} is neither an input nor a {source.word}; there are {', '.join(known)}.")
         found[name] = source.label(name)
     along = columns.get("along")
@@ -198,6 +201,19 @@ def _realised(request: Request, inputs: Inputs, claim: Claim, given: Mapping[str
         if name not in given:
             raise UsageError(f"--per-run {name} is no input in use; these are {', '.join(given) or 'none'}.")
     return set(request.per_run) | {name for name in given if name in claim.vocabulary and inputs.per_run(claim, name)}
+
+
+def _refuse_foreign_dims(
+    source: Source, name: str, dims: set[str], claim: Claim, given: Mapping[str, xr.DataArray]
+) -> None:
+    for symbol, array in given.items():
+        foreign = set(map(str, array.dims)) - dims - set(claim.vocabulary[symbol].dims)
+        if foreign:
+            dim = sorted(foreign)[0]
+            raise UsageError(
+                f"{symbol} has the dim {dim}, which {name} lacks (its dims: {', '.join(sorted(dims)) or 'none'}), in "
+                f"{source.path}. Take one value with --select {dim}=VALUE, or rename a dim with --rename {dim}=NAME."
+            )
 
 
 def _refuse_vectors(source: Source, name: str, wanted: set[str]) -> None:

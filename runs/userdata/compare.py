@@ -87,7 +87,8 @@ def compare_data(request: Request) -> Answer:
     )
     text = claim.predicts.name if wants_bracket else expected_name(request, source, claim, known)
     if not wants_bracket:
-        extra = tuple(name for name in (request.error, "error") if name)
+        vectors = [i.name for i in claim.inputs if i.dims == own_dims(claim)]
+        extra = tuple(name for name in (request.error, "error", *vectors) if name)
         source = widened(source, text, own_dims(claim), extra)
     inputs = Inputs(request, source, claims, text)
     seen: Measured | None = None if wants_bracket else measured(text, request, source, claim, inputs)

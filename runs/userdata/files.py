@@ -98,6 +98,8 @@ def _grouped(path: Path, tree: xr.DataTree, group: str | None, preferred: tuple[
     }
     if group is not None:
         name = group.strip("/").removeprefix("simulation/")
+        if name not in offered and set(offered) <= {""}:
+            raise UsageError(f"--group {group}: {path} has no groups; leave the flag out.")
         if name not in offered:
             raise unknown(f"group of {path}", group, offered)
         return offered[name]

@@ -28,7 +28,7 @@ class Inputs:
         self.arrays: dict[str, xr.DataArray] = {}
         self.said: dict[str, str] = {}
         """{symbol: where its values come from}."""
-        known = {name for claim in self.claims for name in _inputs(claim)}
+        known = self.known = {name for claim in self.claims for name in _inputs(claim)}
         for flag, names in (("--map", request.mapping), ("--set", request.constants)):
             for name in names:
                 if name not in known:
@@ -64,7 +64,8 @@ class Inputs:
                 array = array * self._number(factor, f"--unit {name}=")
                 said += f" * {factor}"
             missing = [d for d in claim.vocabulary[name].dims if d not in array.dims]
-            if missing:
+            # A symbol may be given entry by entry, one a row; what others are computed from must be whole.
+            if missing and claim.vocabulary[name].symbol is None:
                 dims = ", ".join(map(str, array.dims)) or "none"
                 wanted = ", ".join(claim.vocabulary[name].dims)
                 remedy = (

@@ -51,7 +51,7 @@ def kind_name(
     model = next((c for c in comparisons if not isinstance(c.kind, Slope)), None)
     if bracketed and (claim.kind == "threshold" or (model and isinstance(model.kind, Boundary))):
         return "boundary"
-    if request.estimator is not None:
+    if request.estimator is not None or request.runs:
         return "statistical"
     if model is not None and not isinstance(model.kind, Boundary):
         return model.kind.name

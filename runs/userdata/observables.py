@@ -12,7 +12,7 @@ from runs.userdata.inputs import Inputs
 from runs.userdata.request import Request
 from runs.userdata.source import Source, attributes
 from theory.claim import Claim
-from toymodels.errors import UsageError
+from toymodels.errors import UsageError, unknown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,13 +64,20 @@ def measured(text: str, request: Request, source: Source, claim: Claim, inputs: 
     name = text if plain and text.isidentifier() else claim.predicts.name.replace(" ", "_")
     said = source.origin(text) if plain else text
     factor: xr.DataArray | float = 1.0
-    for key in dict.fromkeys((name, text, claim.predicts.name, "observable")):
+    keys = dict.fromkeys((name, text, claim.predicts.name, "observable"))
+    known = {*keys, *inputs.known}
+    for key in request.units:
+        if key not in known:
+            raise unknown("quantity whose unit can be changed", key, known)
+    for key in keys:
         if key in request.units and key not in inputs.said:
             factor = inputs.expression(request.units[key], f"--unit {key}=")
             said += f" * {request.units[key]}"
             break
     attrs = attributes(source.data[source.plain(text)]) if source.plain(text) else {}
     values = values * factor
+    if not np.isfinite(values.values).any():
+        raise UsageError(f"The observable {said} of {source.path} holds no finite number; there is nothing to judge.")
     infinite = np.isinf(values.values)
     note = ""
     unit = str(attrs.get("units", attrs.get("unit", "")))

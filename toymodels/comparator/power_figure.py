@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -50,7 +52,14 @@ def power_figure(curves: tuple[Curve, ...]) -> Figure:
             unit = "" if kind in ("Exponent", "Asymptotic") else " %"
             scale = 1 if kind in ("Exponent", "Asymptotic") else 100
             handles = [Line2D([], [], color=hue[e], label=f"off by {scale * e:g}{unit}") for e in errors]
-            axes.legend(handles=handles, loc="center left" if not runs else "lower right", fontsize="small")
+            plain: dict[str, Any] = {
+                "frameon": True,
+                "facecolor": "white",
+                "edgecolor": "none",
+                "framealpha": 0.9,
+                "fontsize": "small",
+            }
+            axes.legend(handles=handles, loc="center left" if not runs else "lower right", **plain)
         for axes in panels[:, 0]:
             axes.set_ylabel("probability of rejection")
         spreads = [Line2D([], [], color="0.3", ls=DASHES[s], label=f"spread of a run {s:.0%}") for s in SPREADS]
