@@ -348,9 +348,9 @@ TRIALS = {
         {"kappa": Range(0.01, 0.1, "8 learning_rate T^5/pi^4", log=True), "depth": DEPTH, "offset": OFFSET},
         _oscillating,
         lambda raw, points: raw["floor"][["mean_loss"]].isel(step=-1),
-        seeds=16,
+        seeds=32,
         confirm_seeds=64,
-        points=64,
+        points=24,
     ),
     "ghost.first_pass_share": Trial(
         {"kappa": Range(0.76, 0.81, "8 learning_rate T^5/pi^4"), "start": Range(3.0, 6.0, "r0/r*"), "depth": DEPTH,

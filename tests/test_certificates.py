@@ -504,7 +504,10 @@ def test_a_changed_statement_and_a_damaged_entry_are_not_found(tmp_path: pathlib
 
 
 def test_claims_that_no_worker_finds_are_checked_here() -> None:
-    steps = (Step("wrong", symbolic(lambda: Y, lambda: Z)), Step("right", symbolic(lambda law: (law**2).diff(Y), lambda: 2 * Y)))
+    steps = (
+        Step("wrong", symbolic(lambda: Y, lambda: Z)),
+        Step("right", symbolic(lambda law: (law**2).diff(Y), lambda: 2 * Y)),
+    )
     wrong = make(Y, derivation=steps)
     (result,) = verify(wrong, jobs=1, time_limit=5)
     assert [s.certificate.passed for s in result.steps] == [False, True]

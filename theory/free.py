@@ -99,5 +99,5 @@ def brackets(claim: Claim) -> dict[str, tuple[float, float]]:
         else:
             low, high = low - (high - low), high + (high - low)
         least, most = float(entry.domain.inf), float(entry.domain.sup)
-        found[symbol.name] = (max(low, least), min(high, most))
+        found[symbol.name] = (float(max(low, least)), float(min(high, most)))
     return found

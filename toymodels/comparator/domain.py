@@ -138,7 +138,7 @@ def agreement_domain(
     limits, chosen = next((one for one in kept if one[1].status == rule.AGREES), kept[0])
     held = _within(first, limits) & inside
     share = float(held.sum() / inside.broadcast_like(held).sum())
-    within = _within(whole, limits) & _inside(whole)
+    within = (_within(whole, limits) & _inside(whole)).any([d for d in kind.run_dims if d in whole.predictions.dims])
     if set(within.dims) <= set(points.dims):
         points["inside"] = within.broadcast_like(points["value"])
     confirmed = None

@@ -13,7 +13,7 @@ from scipy import optimize, stats
 from scipy.stats import qmc
 
 from toymodels.comparator import rule, strict_json
-from toymodels.comparator.kinds.base import Case, Kind, variable
+from toymodels.comparator.kinds.base import Case, Kind, discrepancy, variable
 from toymodels.comparator.kinds.exact import Bound
 from toymodels.comparator.kinds.slopes import Slope
 from toymodels.comparator.layout import Layout
@@ -96,10 +96,11 @@ def fit(
     """Constants of `law` ({name: value} -> labelled prediction) that minimise the discrepancy on the first half.
 
     `brackets` {name: (low, high)} are hard limits; constants of positive brackets are fitted on the log scale, from
-    several starts spread over the brackets (`guess`: one more). The loss is quadratic for discrepancies up to the
-    margin (or to twice the median one, for a law that is further off) and linear beyond, so that single bad points do
-    not decide. Intervals: with runs, a bootstrap over the runs, simultaneous for all combinations of the constants
-    (Scheffe); without, the worst case of the points' own intervals plus what leaving any one point out changes.
+    several starts spread over the brackets (from `guess` and two others, if it is given). The loss is quadratic for
+    discrepancies up to the margin (or to twice the median one, for a law that is further off) and linear beyond, so
+    that single bad points do not decide. Intervals: with runs, a bootstrap over the runs, simultaneous for all
+    combinations of the constants (Scheffe); without, the worst case of the points' own intervals plus what leaving any
+    one point out changes.
     `uncertainty=False` skips them. Exponents are fitted at their points.
 
     Raises `UsageError` for wrong brackets and for bounds, which any loose enough constant satisfies.
@@ -222,6 +223,7 @@ class _Problem:
         keep = self.layout.stack(halves.take_first(inside), "domain mask")
         self.case = Case(self.data, observable, self.layout, keep, false_alarm)
         measured = kind.measure(self.case)
+        self.measured = measured.value
         known = np.isfinite(measured.value)
         if not kind.run_dims:
             known &= np.isfinite(measured.low) & np.isfinite(measured.high)
@@ -245,7 +247,12 @@ class _Problem:
     def discrepancies(self, u: np.ndarray) -> np.ndarray:
         predicted = self.prediction(u)
         bad = self.kind.undefined(predicted)
-        value = self.kind.estimate(self.case, np.where(bad, np.nan, predicted)).value
+        predicted = np.where(bad, np.nan, predicted)
+        if (bad | (predicted == predicted[:, :1])).all():
+            # One prediction a point: the estimator need not be taken again, which is most of the time of a fit.
+            value = discrepancy(self.measured, predicted[:, 0], getattr(self.kind, "scale", "log"))
+        else:
+            value = self.kind.estimate(self.case, predicted).value
         silent = (bad & self.case.keep).any(axis=1) | ~np.isfinite(value)
         return np.where(silent, np.nan, value)[self.usable] / self.margin
 
@@ -256,7 +263,7 @@ class _Problem:
         """The best constants, and others that are as good."""
         tries = self.space.starts()
         if guess is not None:
-            tries.insert(0, np.clip(self.space.point(guess), self.space.low, self.space.high))
+            tries = [np.clip(self.space.point(guess), self.space.low, self.space.high), *tries[:2]]
         tries = [u for u in tries if np.isfinite(self.discrepancies(u)).any()]
         if not tries:
             return None
