@@ -164,7 +164,7 @@ FAST = (
 def test_learning_times_of_equally_strong_concepts_are_found_out(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    code, out, err = invoke(capsys, *FAST, "--widen", "ratio=0.6,1", "--budget", "3000", "--out", str(tmp_path))
+    code, out, err = invoke(capsys, *FAST, "--widen", "ratio=0.8,1", "--budget", "3000", "--out", str(tmp_path))
     assert out, err
     found = json.loads(out)
     assert code == 1

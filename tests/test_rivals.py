@@ -27,8 +27,8 @@ TRUTH = 3.0 * T**-2.5
 
 V = Vocabulary()
 POSITIVE = Interval.open(0, oo)
-time = V.symbol("T", "time", domain=POSITIVE, typical=(20, 200))
-factor = V.symbol("factor", "prefactor", domain=POSITIVE, typical=(0.5, 20))
+time = V.symbol("T", "time", unit="time", domain=POSITIVE, typical=(20, 200))
+factor = V.symbol("factor", "prefactor", unit="y", domain=POSITIVE, typical=(0.5, 20))
 power = V.symbol("power", "exponent", domain=POSITIVE, typical=(1, 5))
 offset = V.symbol("offset", "offset", typical=(-1, 1))
 untold = V.symbol("untold", "constant without a range")

@@ -167,10 +167,18 @@ update_bound_discrete = Claim(
         Step("which holds for x > 0", certified(lambda: sinh(2 * s) > 2 * s, over={s: (Rational(1, 10**4), 20)})),
         Step(
             "the statement, written without overflow, is that bound",
-            high_precision(lambda law: (law**2).subs(step, n) / PLAIN - 1, over={**POINTS, n: (1, 40)}),
+            high_precision(lambda law: law.subs(step, n) / sqrt(PLAIN) - 1, over={**POINTS, n: (1, 40)}),
         ),
         Step(
-            "also on the boundary q = 1, where the sum is n",
+            "on the boundary q = 1 it is positive too",
+            high_precision(
+                lambda law: law.subs(beta2, beta1**2),
+                lambda law: Abs(law.subs(beta2, beta1**2)),
+                over={beta1: (0.05, 0.999), step: (1, 40)},
+            ),
+        ),
+        Step(
+            "and the sum is n",
             symbolic(
                 lambda law: (law**2).subs(beta2, beta1**2), lambda: _squared_bound(step, step).subs(beta2, beta1**2)
             ),
@@ -225,7 +233,15 @@ update_bound_continuous = Claim(
             ),
         ),
         Step(
-            "where C = 0 the integral is n",
+            "where C = 0 it is positive too",
+            high_precision(
+                lambda law: law.subs(beta2, BALANCED),
+                lambda law: Abs(law.subs(beta2, BALANCED)),
+                over={beta1: (0.05, 0.999), step: (1, 40)},
+            ),
+        ),
+        Step(
+            "and the integral is n",
             symbolic(
                 lambda law: (law**2).subs(beta2, BALANCED),
                 lambda: (
@@ -254,6 +270,10 @@ update_supremum = Claim(
     derivation=(
         Step(
             "the limit n -> oo of the squared discrete bound, where q^n, beta1^n and beta2^n vanish",
+            high_precision(lambda law: law, lambda: sqrt((1 - beta1) ** 2 / ((1 - beta2) * (1 - q))), over=STABLE_BOX),
+        ),
+        Step(
+            "its square by algebra",
             symbolic(lambda law: law**2, lambda: (1 - beta1) ** 2 / ((1 - beta2) * (1 - q))),
         ),
         Step(
@@ -316,7 +336,7 @@ unit_step = Claim(
         ),
         Step(
             "it is the supremum of the updates at beta1 = beta2",
-            symbolic(lambda law: law**2, lambda: ((1 - beta1) ** 2 / ((1 - beta2) * (1 - q))).subs(beta2, beta1)),
+            symbolic(lambda law: law, lambda: sqrt(((1 - beta1) ** 2 / ((1 - beta2) * (1 - q))).subs(beta2, beta1))),
         ),
     ),
 )

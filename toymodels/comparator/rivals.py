@@ -17,6 +17,10 @@ from toymodels.comparator.split import halves
 from toymodels.errors import UsageError
 
 
+SILENT = 0.1
+"""Share of the runs of a point for which a contender may give no number and still be ranked there."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Contender:
     """One claim's place in a ranking."""
@@ -76,8 +80,8 @@ def rank_rivals(
     seeds where the data have run dims, else all points. `fitted` says that constants of a contender were
     fitted: then its prediction at every point must come from constants fitted on others.
 
-    Points where a contender gives no admissible number are left out of the errors for all, and counted
-    against it.
+    Points where a contender gives no admissible number (for more than a tenth of the runs) are left out of the
+    errors for all, and counted against it; elsewhere single runs without a number are left out for all.
     """
     if len(predictions) < 2:
         raise UsageError(f"A ranking needs at least two claims, not {len(predictions)}.")
@@ -94,7 +98,9 @@ def rank_rivals(
     keep = np.ones(layout.shape, bool)
     if in_domain is not None:
         keep = layout.stack(in_domain.astype(bool), "domain mask")
-    says = {n: ~(kind.undefined(p) & keep).any(axis=1) & keep.any(axis=1) for n, p in numbers.items()}
+    silent = {n: kind.undefined(p) & keep for n, p in numbers.items()}
+    says = {n: keep.any(axis=1) & (bad.sum(axis=1) <= SILENT * keep.sum(axis=1)) for n, bad in silent.items()}
+    keep = keep & ~np.logical_or.reduce(list(silent.values()))
     everywhere = np.logical_and.reduce(list(says.values()))
     somewhere = np.logical_or.reduce(list(says.values()))
     case = Case(data, observable, layout, keep & everywhere[:, None], false_alarm)
