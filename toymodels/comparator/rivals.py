@@ -16,7 +16,6 @@ from toymodels.comparator.layout import Layout
 from toymodels.comparator.split import halves
 from toymodels.errors import UsageError
 
-
 SILENT = 0.1
 """Share of the runs of a point for which a contender may give no number and still be ranked there."""
 
