@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
-from runs import ghost_curve, ghost_onset, ghost_window
+from runs import ghost_confidence, ghost_curve, ghost_onset, ghost_window
 
-EXPERIMENTS = (*ghost_onset.EXPERIMENTS, *ghost_window.EXPERIMENTS, *ghost_curve.EXPERIMENTS)
+EXPERIMENTS = (
+    *ghost_onset.EXPERIMENTS,
+    *ghost_window.EXPERIMENTS,
+    *ghost_curve.EXPERIMENTS,
+    *ghost_confidence.EXPERIMENTS,
+)

@@ -9,6 +9,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from runs.experiment import Comparison
+from theory.registry import get_claim
 from toymodels.comparator import AgreementDomain, Ranking, domain_map, save_figure, winner_regions
 from toymodels.errors import UsageError
 
@@ -63,6 +64,9 @@ def _ties(ranking: Ranking, claims: Mapping[str, xr.DataArray]) -> dict[str, xr.
     best, *others = (c.claim for c in ranking.contenders)
     found = {}
     for name in others:
+        # A fitted law has other constants from point to point, hence no line of its own.
+        if get_claim(name).free or get_claim(best).free:
+            continue
         apart = claims[name] - claims[best]
         apart = apart.median([d for d in apart.dims if d not in ranking.points.dims])
         kept = apart.where(ranking.points["nearest"] != "")

@@ -11,7 +11,7 @@ kappa = 8 learning_rate T^5/pi^4 is the only parameter of sharp training.
 
 from __future__ import annotations
 
-from theory import ghost_passage, ghost_plateau, ghost_rivals, ghost_slope, ghost_training
+from theory import ghost_escape, ghost_euler, ghost_passage, ghost_plateau, ghost_rivals, ghost_slope, ghost_training
 
 CLAIMS = (
     *ghost_passage.CLAIMS,
@@ -19,4 +19,6 @@ CLAIMS = (
     *ghost_training.CLAIMS,
     *ghost_plateau.CLAIMS,
     *ghost_rivals.CLAIMS,
+    *ghost_euler.CLAIMS,
+    *ghost_escape.CLAIMS,
 )

@@ -11,7 +11,7 @@ gain, slow descent on the mean of its inverse, the floor on the mean of its squa
 from __future__ import annotations
 
 import numpy as np
-from sympy import Integral, Interval, Rational, cancel, diff, integrate, limit, log, oo, pi, series, sqrt, symbols
+from sympy import Expr, Integral, Interval, Rational, cancel, diff, integrate, limit, log, oo, pi, series, sqrt, symbols
 
 from theory import ghost_sampling
 from theory.claim import Assumption, Claim, Correction, Derived, Quantity, Root, Source, Step, numerical, symbolic
@@ -60,7 +60,9 @@ SAMPLES = confidence / (1 + confidence * threshold) ** 2 / dt
 """Samples within the rise of the output."""
 
 FAR = Assumption("the threshold is far on the scale of the ghost", threshold * T >= 500.0, "terms of r/threshold^2")
-MILD = Assumption("an escape takes many steps of dt", dt / T <= 0.01, "second order in dt/T log(threshold T) below 0.5 %")
+MILD = Assumption(
+    "an escape takes many steps of dt", dt / T <= 0.01, "second order in dt/T log(threshold T) below 0.5 %"
+)
 
 DELAY = Step(
     "as the threshold recedes the Euler time to reach it falls with r as pi/(4 r^(3/2)) + dt/(2 r)",
@@ -85,8 +87,8 @@ OPTIMUM_STEP = Step(
     numerical(
         lambda: [EULER.subs(r, OPTIMUM_E) / T, EULER.subs(r, ZONE_E) / T],
         lambda: [Rational(1), Rational(2)],
-        tolerance=1e-4,
-        reason="left out: dt^2/T log(threshold T), 1/(threshold^3 T^3) and the second order of the delay",
+        tolerance=2e-4,
+        reason="left out: (dt/T)^2 log(2 threshold T/pi), here up to 1.3e-4, and 1/(threshold T)^3",
         over={T: (50, 200), threshold: (10, 100), dt: (0.01, 0.2)},
     ),
 )
@@ -162,16 +164,12 @@ critical_learning_rate_euler = Claim(
         OPTIMUM_STEP,
         Step(
             "a step of the statement's rate at the steepest phase leads from the optimum to the edge of the zone",
-            symbolic(
-                lambda law: OPTIMUM_E - law * largest_gain * ABOVE * SLOPE_E.subs(r, OPTIMUM_E), lambda: ZONE_E
-            ),
+            symbolic(lambda law: OPTIMUM_E - law * largest_gain * ABOVE * SLOPE_E.subs(r, OPTIMUM_E), lambda: ZONE_E),
         ),
         Step(
             "without steps and at a far threshold it is the sharp law",
             symbolic(
-                lambda law: limit(
-                    (law * largest_gain * ABOVE).subs(dt, 0).subs(threshold, 1 / s), s, 0
-                ),
+                lambda law: limit((law * largest_gain * ABOVE).subs(dt, 0).subs(threshold, 1 / s), s, 0),
                 lambda: 3 * pi**4 / (32 * T**5),
             ),
         ),
@@ -179,17 +177,17 @@ critical_learning_rate_euler = Claim(
 )
 
 
-def _steps(end: object) -> object:
+def _steps(end: Expr) -> Expr:
     """Steps from initial_r down to `end`, first order in dt."""
     leading = 2 * (initial_r**HALF5 - end**HALF5) / 5 - 2 * dt * (initial_r**3 - end**3) / (3 * pi)
     return 4 * mean_inverse_gain / (pi * ABOVE * learning_rate) * leading + Rational(3, 4) * log(initial_r / end)
 
 
-def _without_gain(law: object) -> object:
+def _without_gain(law: Expr) -> Expr:
     return law.subs(mean_inverse_gain, 1)
 
 
-def _first_order(formula: object) -> object:
+def _first_order(formula: Expr) -> Expr:
     return series(formula, dt, 0, 2).removeO()
 
 
@@ -206,6 +204,11 @@ DWELL = Assumption(
     "a step is small beside a phase",
     learning_rate * SLOPE.subs(r, initial_r) ** 2 / dt <= 0.1,
     "mean over the phase of the time per phase, up to 10 % of the gain's excess",
+)
+NOT_YET = Assumption(
+    "the end of the plateau is not near",
+    step <= Rational(7, 10) * 8 * mean_inverse_gain * initial_r**HALF5 / (5 * pi * ABOVE * learning_rate),
+    "from there on 0.3 % of the steps change the loss by 1 %",
 )
 START = Assumption("the start lies above the optimum", initial_r * T**2 > 1.5 * float(np.pi**2 / 4))
 
@@ -250,7 +253,7 @@ plateau_loss_euler = Claim(
     kind="asymptotic",
     small_parameter=dt / T,
     order=1,
-    assumptions=(FAR, MILD, START, DWELL),
+    assumptions=(FAR, MILD, START, DWELL, NOT_YET),
     validity={
         "distance": 1 / (threshold * T),
         "step": dt / T,
@@ -340,7 +343,9 @@ floor_euler = Claim(
         FAR,
         MILD,
         Assumption("the oscillation is small", 8 * learning_rate * T**5 / pi**4 <= 0.1),
-        Assumption("a step at the optimum crosses many phases", learning_rate * T**6 / dt >= 100.0, "2 or more of them"),
+        Assumption(
+            "a step at the optimum crosses many phases", learning_rate * T**6 / dt >= 100.0, "2 or more of them"
+        ),
     ),
     validity={
         "relative_rate": 8 * learning_rate * T**5 / pi**4,
@@ -357,11 +362,13 @@ floor_euler = Claim(
             "the statement is S^2 T + learning_rate a b/2 with the Euler slopes at the Euler optimum, times the gain",
             symbolic(
                 lambda law: law - SILENT**2 * T,
-                lambda: learning_rate
-                / 2
-                * mean_square_gain
-                * (ABOVE * SLOPE_E.subs(r, OPTIMUM_E))
-                * (BELOW * SLOPE_E.subs(r, OPTIMUM_E)),
+                lambda: (
+                    learning_rate
+                    / 2
+                    * mean_square_gain
+                    * (ABOVE * SLOPE_E.subs(r, OPTIMUM_E))
+                    * (BELOW * SLOPE_E.subs(r, OPTIMUM_E))
+                ),
             ),
         ),
     ),

@@ -47,7 +47,7 @@ def select(claim_id: str, comparison_id: str | None = None) -> Search:
     claim = get_claim(claim_id)
     found = searches(claim)
     if not found:
-        why = f"no training run measures what it states ({claim.predicts.name})"
+        why = f"no training run is declared that measures what it states ({claim.predicts.name})"
         if claim.free:
             why = f"its constants ({', '.join(map(str, claim.free))}) are fitted to an experiment, not to a point"
         raise UsageError(

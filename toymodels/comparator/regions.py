@@ -49,11 +49,12 @@ def winner_regions(
     panels = Panels.of(points, "nearest", x, y)
     names = [c.claim for c in ranking.contenders]
     palette = dict(zip(names, colours(len(names)), strict=True))
+    drawn: set[int] = set()
     with styled():
         if panels.y is None:
             figure = _strips(panels, names, palette, ranking, dict(labels or {}))
         else:
-            figure = _maps(panels, names, palette, list(ties or {}), dict(labels or {}))
+            figure, drawn = _maps(panels, names, palette, list(ties or {}), dict(labels or {}))
         figure.suptitle(title or textwrap.fill(f"Nearest to the data on {ranking.held_out}", 60))
         handles: list[Any] = []
         for number, c in enumerate(ranking.contenders):
@@ -67,14 +68,18 @@ def winner_regions(
             handles.append(Patch(facecolor="none", edgecolor="0.2", hatch=HATCH, label="undecided"))
         if not bool(compared.all()):
             handles.append(Patch(color="0.85", label="not compared"))
-        for dashes, label in zip(itertools.cycle(("-", "--", ":")), ties or {}):
-            if panels.y is not None:
+        for number, (dashes, label) in enumerate(zip(itertools.cycle(("-", "--", ":")), ties or {})):
+            if number in drawn:
                 handles.append(Line2D([], [], color="white", ls=dashes, path_effects=RIM, label=label))
         figure.legend(handles=handles, loc="outside lower center", ncols=1 if len(panels.parts) < 3 else 2)
     return figure
 
 
-def _maps(panels: Panels, names: list[str], palette: dict[str, Any], ties: list[str], labels: dict[str, str]) -> Figure:
+def _maps(
+    panels: Panels, names: list[str], palette: dict[str, Any], ties: list[str], labels: dict[str, str]
+) -> tuple[Figure, set[int]]:
+    """The maps, and the numbers of the ties that cross one of them."""
+    drawn: set[int] = set()
     width, height = panels.size
     figure = Figure(figsize=(width, height + 0.22 * (len(names) + len(ties))), layout="constrained")
     colouring = ListedColormap([palette[name] for name in names])
@@ -91,10 +96,11 @@ def _maps(panels: Panels, names: list[str], palette: dict[str, Any], ties: list[
         )
         _hatch(axes, xs, ys, ~part["decided"].values.astype(bool) & np.isfinite(code))
         for number, dashes in zip(range(len(ties)), itertools.cycle(("-", "--", ":"))):
-            _zero(axes, part, panels, part[f"tie {number}"].values, dashes)
+            if _zero(axes, part, panels, part[f"tie {number}"].values, dashes):
+                drawn.add(number)
         axes.set_title(words, fontsize="small")
         dress(axes, part, panels, labels)
-    return figure
+    return figure, drawn
 
 
 def _hatch(axes: Axes, xs: np.ndarray, ys: np.ndarray, mask: np.ndarray) -> None:
@@ -103,13 +109,14 @@ def _hatch(axes: Axes, xs: np.ndarray, ys: np.ndarray, mask: np.ndarray) -> None
         axes.pcolor(xs, ys, cells, cmap=ListedColormap(["none"]), hatch=HATCH, edgecolor="0.75", lw=0, rasterized=True)
 
 
-def _zero(axes: Axes, part: xr.Dataset, panels: Panels, field: np.ndarray, dashes: str) -> None:
+def _zero(axes: Axes, part: xr.Dataset, panels: Panels, field: np.ndarray, dashes: str) -> bool:
     finite = field[np.isfinite(field)]
     if panels.y is None or not (finite.size and finite.min() < 0 < finite.max()):
-        return
+        return False
     xs, ys = ticks_of(part, panels.x)[0], ticks_of(part, panels.y)[0]
     drawn = axes.contour(xs, ys, field, levels=[0.0], colors="white", linewidths=1.6, linestyles=[dashes])
     drawn.set_path_effects(RIM)
+    return True
 
 
 def _strips(

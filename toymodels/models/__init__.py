@@ -2,7 +2,8 @@
 
 from toymodels.models.adam import Adam
 from toymodels.models.ghost import Ghost
+from toymodels.models.ghost_passage import GhostPassage
 from toymodels.models.registry import MODELS, get_model, model_class, static_names
 from toymodels.models.sim import Sim
 
-__all__ = ["MODELS", "Adam", "Ghost", "Sim", "get_model", "model_class", "static_names"]
+__all__ = ["MODELS", "Adam", "Ghost", "GhostPassage", "Sim", "get_model", "model_class", "static_names"]

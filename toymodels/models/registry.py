@@ -11,9 +11,10 @@ from toymodels.errors import UsageError, unknown
 from toymodels.model import ToyModel
 from toymodels.models.adam import Adam
 from toymodels.models.ghost import Ghost
+from toymodels.models.ghost_passage import GhostPassage
 from toymodels.models.sim import Sim
 
-MODELS: dict[str, type[ToyModel]] = {model.name: model for model in (Ghost, Sim, Adam)}
+MODELS: dict[str, type[ToyModel]] = {model.name: model for model in (Ghost, GhostPassage, Sim, Adam)}
 
 
 def register_model(model: type[ToyModel]) -> type[ToyModel]:
