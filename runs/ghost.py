@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from runs import ghost_confidence, ghost_curve, ghost_onset, ghost_window
+from runs import ghost_confidence, ghost_curve, ghost_noise, ghost_onset, ghost_published, ghost_window
 
 EXPERIMENTS = (
     *ghost_onset.EXPERIMENTS,
     *ghost_window.EXPERIMENTS,
     *ghost_curve.EXPERIMENTS,
     *ghost_confidence.EXPERIMENTS,
+    *ghost_published.EXPERIMENTS,
+    *ghost_noise.EXPERIMENTS,
 )

@@ -206,8 +206,9 @@ COMPARISONS = (
             bind={**OUTPUT, "r": "r"},
             domain="threshold 70, T = 37 and 160, confidence threshold from 0.7 to 2",
             rivals=("ghost.sharp_slope",),
-            x="r",
+            x="rho",
             hue="T",
+            map_axes=("rho", "confidence"),
         )
         for side in ("above", "below")
     ),
@@ -295,10 +296,10 @@ def map_figure(data: Data) -> Figure:
     shown = left.pcolormesh(confidence, rho, loss / PUBLISHED["T"], shading="nearest", cmap="viridis", rasterized=True)
     figure.colorbar(shown, ax=left, label="L/T")
     slope = grid.gradient.transpose("r0_mean", "confidence").values * unit / PUBLISHED["T"]
-    norm = SymLogNorm(1e-4, vmin=-1, vmax=1, base=10)
+    norm = SymLogNorm(1e-5, vmin=-1, vmax=1, base=10)
     shown = right.pcolormesh(confidence, rho, slope, norm=norm, shading="nearest", cmap="PuOr_r", rasterized=True)
     bar = figure.colorbar(shown, ax=right, label="(r*/T) dL/dr")
-    bar.set_ticks([-1, -1e-2, -1e-4, 1e-4, 1e-2, 1])
+    bar.set_ticks([-1, -1e-2, -1e-4, 0, 1e-4, 1e-2, 1])
     best = get_claim("ghost.best_confidence").predict(threshold=PUBLISHED["threshold"])
     for axes, title in ((left, "Loss"), (right, "Its slope")):
         axes.axhline(1, color="k", lw=1, label="r*, sharp optimum")

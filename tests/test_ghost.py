@@ -285,3 +285,15 @@ def test_single_precision_agrees_where_the_crossing_is_resolved() -> None:
 @pytest.mark.parametrize("module", ["toymodels.models.ghost", "toymodels.models.ghost_window"])
 def test_examples_run(module: str) -> None:
     assert doctest.testmod(importlib.import_module(module)).failed == 0
+
+
+@pytest.mark.parametrize(("law", "second", "fourth"), [("uniform", 1 / 3, 1 / 5), ("normal", 1.0, 3.0)])
+def test_starts_have_the_declared_moments(law: str, second: float, fourth: float) -> None:
+    starts = run(
+        Sweep(Ghost(r0_law=law), {"T": T, "r0_mean": 5 * UNIT_R, "r0_spread": 0.5 * UNIT_R, "steps": 0}, seeds=20_000),
+        progress=False,
+    ).initial_r
+    offsets = (starts / UNIT_R - 5) / 0.5
+    error = np.sqrt((fourth - second**2) / 20_000)
+    np.testing.assert_allclose(float((offsets**2).mean()), second, atol=5 * error)
+    np.testing.assert_allclose(float(offsets.mean()), 0.0, atol=5 * np.sqrt(second / 20_000))

@@ -88,7 +88,7 @@ def test_fit_uses_one_half_and_says_which() -> None:
 
 
 def test_points_are_split_where_there_are_no_runs() -> None:
-    data = xr.Dataset({"y": TRUTH, "error": 1e-3 * TRUTH})
+    data = xr.Dataset({"y": TRUTH.copy(deep=True), "error": 1e-3 * TRUTH})
     data["y"][1::2] *= 100
     found = fitted(data, kind=c.Exact())
     assert found.values == pytest.approx({"C": 3.0, "p": 2.5}, rel=1e-3)

@@ -228,3 +228,15 @@ def test_the_off_diagonal_peak_has_the_predicted_scaling_with_the_start() -> Non
     height = result.peak_height.sel(row=1, column=2)
     slope = np.log(height.isel(init_scale=1) / height.isel(init_scale=0)) / np.log(scales[1] / scales[0])
     np.testing.assert_allclose(slope.median(), 1 - A[1] / A[0], atol=0.02)
+
+
+def test_starts_have_the_declared_second_moments() -> None:
+    """Mean of W(0) over 40 000 starts, 8 columns each: entries of U have the standard deviation init_scale."""
+    scale, correlation, width, seeds = 0.3, 0.4, 8, 40_000
+    settings = {"mu": MU, "sigma": SIGMA, "steps": 0, "init_scale": scale, "init_correlation": correlation}
+    starts = run(Sweep(Sim(width=width), settings, seeds=seeds), progress=False).initial_W / (width * scale**2)
+    mean = starts.mean("seed")
+    error = np.sqrt(2 / (width * seeds))  # of the mean of a chi^2 variable over its mean
+    np.testing.assert_allclose(np.diagonal(mean), 1.0, atol=5 * error)
+    np.testing.assert_allclose(mean.sel(row=1, column=2), correlation, atol=5 * error)
+    assert 5 * error < 0.015  # 3 % in the scale would show

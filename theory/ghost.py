@@ -11,10 +11,20 @@ kappa = 8 learning_rate T^5/pi^4 is the only parameter of sharp training.
 
 from __future__ import annotations
 
-from theory import ghost_escape, ghost_euler, ghost_passage, ghost_plateau, ghost_rivals, ghost_slope, ghost_training
+from theory import (
+    ghost_escape,
+    ghost_euler,
+    ghost_noise,
+    ghost_passage,
+    ghost_plateau,
+    ghost_rivals,
+    ghost_slope,
+    ghost_training,
+)
 
 CLAIMS = (
     *ghost_passage.CLAIMS,
+    *ghost_noise.CLAIMS,
     *ghost_slope.CLAIMS,
     *ghost_training.CLAIMS,
     *ghost_plateau.CLAIMS,

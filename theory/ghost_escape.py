@@ -38,7 +38,7 @@ SENSITIVITY = t * tan(sqrt(r) * t) / (2 * sqrt(r))
 IN_ZONE = 2 * SENSITIVITY.subs(t, T) - 2 * (1 - S) * SENSITIVITY.subs(t, 2 * T)
 """dL/dr over confidence S (1 - S)."""
 AT_ANGLE = angle**2 / (4 * T**2)
-SOFT = Assumption("x stays below 1/confidence until the zone ends", confidence / T <= 0.05, "second order in it")
+SOFT = Assumption("x stays below 1/confidence until the zone ends", confidence / T <= 0.02, "0.8 % there")
 FAR = Assumption("the threshold is far on the scale of the ghost", threshold * T >= 200.0)
 MANY = Assumption(
     "the escape takes many steps", learning_rate * confidence * SILENT * T**4 <= 0.02, "about ten steps, rounded up"

@@ -60,9 +60,7 @@ SAMPLES = confidence / (1 + confidence * threshold) ** 2 / dt
 """Samples within the rise of the output."""
 
 FAR = Assumption("the threshold is far on the scale of the ghost", threshold * T >= 500.0, "terms of r/threshold^2")
-MILD = Assumption(
-    "an escape takes many steps of dt", dt / T <= 0.01, "second order in dt/T log(threshold T) below 0.5 %"
-)
+MILD = Assumption("an escape takes many steps of dt", dt / T <= 0.01, "second order of the delay below 0.5 %")
 
 DELAY = Step(
     "as the threshold recedes the Euler time to reach it falls with r as pi/(4 r^(3/2)) + dt/(2 r)",
@@ -343,9 +341,7 @@ floor_euler = Claim(
         FAR,
         MILD,
         Assumption("the oscillation is small", 8 * learning_rate * T**5 / pi**4 <= 0.1),
-        Assumption(
-            "a step at the optimum crosses many phases", learning_rate * T**6 / dt >= 100.0, "2 or more of them"
-        ),
+        Assumption("a step at the optimum crosses many phases", learning_rate * T**6 / dt >= 100.0, "two or more"),
     ),
     validity={
         "relative_rate": 8 * learning_rate * T**5 / pi**4,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import mpmath
 from sympy import (
     Expr,
+    Function,
     Integral,
     Rational,
     Symbol,
@@ -16,6 +17,7 @@ from sympy import (
     airybi,
     erf,
     exp,
+    gamma,
     limit,
     oo,
     pi,
@@ -24,9 +26,11 @@ from sympy import (
 )
 
 from theory.claim import Assumption, Claim, Correction, Quantity, Source, Step, high_precision, numerical, symbolic
+from theory.compiled import numeric
 from theory.ghost_backward import Z_RANGE, MeanFromRest, PassageQuantile, mean_from, mean_passage, passage_share
 from theory.ghost_passage import EULER, PASSAGE, growth_with_threshold
-from theory.ghost_vocabulary import V, level, noise, r, signed_r, threshold
+from theory.ghost_vocabulary import V, noise, r, signed_r, threshold
+from theory.ghost_vocabulary import level as share
 
 THIRD = Rational(1, 3)
 Z = signed_r / noise ** (2 * THIRD)
@@ -49,26 +53,31 @@ def _moment(power: int) -> Integral:
     return Integral(sqrt(pi) * (-t) ** power * t ** -Rational(1, 2) * exp(-(t**3) / 12), (t, 0, oo))
 
 
+def _by_reflection(value: Expr) -> Expr:
+    """gamma(1/6), gamma(1/3) and gamma(5/6) by gamma(2/3)."""
+    third = 2 * pi / (sqrt(3) * gamma(2 * THIRD))
+    sixth = 2 ** (2 * THIRD) * sqrt(pi) * third / gamma(2 * THIRD)
+    return value.doit().subs({gamma(Rational(5, 6)): 2 * pi / sixth, gamma(THIRD / 2): sixth, gamma(THIRD): third})
+
+
+def _backward_residual(inner: Expr) -> Expr:
+    """(r + x^2) m' + D m'' for m' = -exp(U/D) inner/D, inner' = exp(-U/D)."""
+    slope = -exp(POTENTIAL / D) * inner / D
+    residual = (signed_r + x**2) * slope + D * slope.diff(x)
+    return residual.subs(inner.diff(x), exp(-POTENTIAL / D))
+
+
 def _scaled(law: Expr) -> Expr:
     """The law at D = 1 as a function of z."""
     return law.subs(noise, 1).subs(signed_r, z)
 
 
-def _modulus(z: float, terms: int) -> mpmath.mpf:
-    """Relative to 1/sqrt(z): what the asymptotic series in z^-3 leaves after `terms` terms, over the next one."""
-    exact = mpmath.sqrt(z) * (mpmath.airyai(-z) ** 2 + mpmath.airybi(-z) ** 2) * mpmath.pi
-    series = 1 - mpmath.mpf(5) / 32 / z**3 if terms == 2 else mpmath.mpf(1)
-    return exact - series
-
-
 POTENTIAL = -(signed_r * x + x**3 / 3)
+WELL = POTENTIAL.subs(signed_r, -(u**2))
 BACKWARD = Step(
-    "the mean time m from x obeys (r + x^2) m' + D m'' = -1; so m' = -1/D times the integral of "
-    "exp((U(x) - U(v))/D) over v < x, U = -(r x + x^3/3)",
-    symbolic(
-        lambda: (exp((POTENTIAL) / D) * x).diff(x) * D - x * POTENTIAL.diff(x) * exp(POTENTIAL / D),
-        lambda: D * exp(POTENTIAL / D),
-    ),
+    "the mean time m from x obeys (r + x^2) m' + D m'' = -1; m' = -1/D times the integral of exp((U(x) - U(v))/D) over "
+    "v < x, U = -(r x + x^3/3), solves it",
+    symbolic(lambda: _backward_residual(Function("I")(x)), lambda: -1),
 )
 EXPONENT = Step(
     "with s = x - v and c = (x + v)/2 the exponent is -(r s + s c^2 + s^3/12)/D",
@@ -116,8 +125,15 @@ noisy_passage = Claim(
         Step(
             "both have the same value and first two derivatives at z = 0",
             symbolic(
-                lambda law: [_scaled(law).diff(z, power).subs(z, 0) for power in range(3)],
-                lambda: [_moment(power) for power in range(3)],
+                lambda law: [_by_reflection(_scaled(law).diff(z, power).subs(z, 0)) for power in range(3)],
+                lambda: [_by_reflection(_moment(power)) for power in range(3)],
+            ),
+        ),
+        Step(
+            "where the values of gamma are related by duplication and reflection",
+            high_precision(
+                lambda: [gamma(THIRD / 2), gamma(THIRD), gamma(Rational(5, 6))],
+                lambda: [_by_reflection(gamma(n * THIRD / 2)) for n in (1, 2, 5)],
             ),
         ),
         Step(
@@ -133,7 +149,6 @@ noisy_passage = Claim(
                 ),
                 lambda law, z: mpmath.pi**2 * (mpmath.airyai(-z) ** 2 + mpmath.airybi(-z) ** 2),
                 over={z: (-3, 10)},
-                digits=20,
                 samples=6,
             ),
         ),
@@ -174,7 +189,9 @@ weak_noise_passage = Claim(
     derivation=(
         Step(
             "first order: D times the integral of 2x/(r + x^2)^3, odd in x",
-            symbolic(lambda law: law.diff(noise).subs(noise, 0), lambda: Integral(2 * a / (r + a**2) ** 3, (a, -oo, oo))),
+            symbolic(
+                lambda law: law.diff(noise).subs(noise, 0), lambda: Integral(2 * a / (r + a**2) ** 3, (a, -oo, oo))
+            ),
         ),
         Step(
             "second order: m2' = -m1''/(r + x^2), m1' = -m0''/(r + x^2), m0' = -1/(r + x^2)",
@@ -213,17 +230,18 @@ kramers_escape = Claim(
         Step(
             "the barrier between the fixed points -sqrt(-r) and sqrt(-r) is 4 (-r)^(3/2)/3",
             symbolic(
-                lambda law: (law.subs(signed_r, -(u**2)) * u / pi),
+                lambda law: law.subs(signed_r, -(u**2)) * u / pi,
                 lambda: exp(
-                    (POTENTIAL.subs(signed_r, -(u**2)).subs(x, u) - POTENTIAL.subs(signed_r, -(u**2)).subs(x, -u)) / noise
+                    (POTENTIAL.subs(signed_r, -(u**2)).subs(x, u) - POTENTIAL.subs(signed_r, -(u**2)).subs(x, -u))
+                    / noise
                 ),
             ),
         ),
         Step(
-            "the prefactor is 2 pi over the geometric mean of the curvatures 2 sqrt(-r), one at the bottom and one on top",
+            "the prefactor is 2 pi over the geometric mean of both curvatures, 2 sqrt(-r) at the bottom and on top",
             symbolic(
                 lambda law: law.subs(signed_r, -(u**2)) * exp(-4 * u**3 / (3 * noise)),
-                lambda: 2 * pi / sqrt(-(POTENTIAL.diff(x, 2).subs(x, u)) * POTENTIAL.diff(x, 2).subs(x, -u)),
+                lambda: 2 * pi / sqrt(-WELL.diff(x, 2).subs(x, u) * WELL.diff(x, 2).subs(x, -u)),
             ),
         ),
         Step(
@@ -247,13 +265,13 @@ def _kramers_ratio() -> Expr:
 noisy_quantile = Claim(
     id="ghost.noisy_passage_quantile",
     title="Quantiles of the passage time in noise",
-    statement=PassageQuantile(Z, level) / noise**THIRD,
+    statement=PassageQuantile(Z, share) / noise**THIRD,
     vocabulary=V,
     predicts=Quantity("passage_time", unit="time"),
     kind="closed form",
     assumptions=(
-        Assumption("tabulated from below", Z >= Rational(str(Z_RANGE[0]))),
-        Assumption("tabulated up to", Z <= Rational(str(Z_RANGE[1]))),
+        Assumption("tabulated from below", Rational(str(Z_RANGE[0])) <= Z),
+        Assumption("tabulated up to", Rational(str(Z_RANGE[1])) >= Z),
     ),
     validity={"scaled_r": Z},
     source=Source.own("survival from the backward equation, by spectral collocation"),
@@ -262,21 +280,22 @@ noisy_quantile = Claim(
         Step(
             "in units of D^(1/3) and D^(-1/3) only z is left: the drift, and the noise, of y = x D^(-1/3)",
             symbolic(
-                lambda: [(signed_r + x**2).subs(x, D**THIRD * y) * D**-THIRD * D**-THIRD, 2 * D * D ** (-2 * THIRD) * D**-THIRD],
+                lambda: [
+                    (signed_r + x**2).subs(x, D**THIRD * y) * D**-THIRD * D**-THIRD,
+                    2 * D * D ** (-2 * THIRD) * D**-THIRD,
+                ],
                 lambda: [signed_r * D ** (-2 * THIRD) + y**2, 2],
             ),
         ),
         Step(
             "the share passed by the time stated is the level: distribution with twice the collocation points",
             numerical(
-                lambda law, z, level: float(
-                    passage_share(z, float(law.subs({noise: 1, signed_r: z, **_named("level", level)}).evalf()), 128)
-                ),
+                lambda law, z, level: float(passage_share(z, _value(law, {noise: 1, signed_r: z, share: level}), 128)),
                 lambda level: level,
-                over={"z": (-2.9, 11.9), "level": (0.02, 0.98)},
+                over={"z": (-2.4, 11.9), "level": (0.02, 0.98)},
                 tolerance=2e-4,
                 samples=8,
-                reason="interpolated in a table of 61 x 47 quantiles; collocation alone is good to 3e-6",
+                reason="interpolated in a table of 59 x 47 quantiles; collocation alone is good to 3e-6",
             ),
         ),
         Step(
@@ -294,8 +313,8 @@ noisy_quantile = Claim(
 )
 
 
-def _named(name: str, value: float) -> dict[Symbol, float]:
-    return {V.symbols[name] if hasattr(V, "symbols") else level: value}
+def _value(law: Expr, numbers: dict[Symbol, float]) -> float:
+    return float(numeric(law, tuple(numbers))(*numbers.values()))
 
 
 noisy_time_from_rest = Claim(
@@ -321,7 +340,7 @@ noisy_time_from_rest = Claim(
         Step(
             "the double integral, at D = 1",
             numerical(
-                lambda law, z, height: float(law.subs({noise: 1, signed_r: z, threshold: height}).evalf()),
+                lambda law, z, height: _value(law, {noise: 1, signed_r: z, threshold: height}),
                 lambda z, height: _double_integral(z, height),
                 over={"z": (-2, 8), "height": (1, 6)},
                 tolerance=1e-8,

@@ -18,11 +18,10 @@ from sympy import (
     tan,
 )
 
-from theory.claim import Assumption, Claim, Correction, Quantity, Source, Step, certified, high_precision, symbolic
+from theory.claim import Claim, Correction, Quantity, Source, Step, certified, high_precision, symbolic
 from theory.ghost_vocabulary import (
     V,
     dt,
-    noise,
     r,
     threshold,
 )
@@ -34,7 +33,7 @@ EULER = PASSAGE + dt / 2 * log(1 + threshold**2 / r)
 BLOW_UP = pi / (2 * sqrt(r))
 
 
-def _growth_with_threshold(law: Expr) -> list[Expr]:
+def growth_with_threshold(law: Expr) -> list[Expr]:
     """Residuals: zero at threshold 0, and d/d threshold minus (1 + dt F'/2)/F, F = r + x^2, at the threshold."""
     drift = r + x**2
     growth = ((1 + dt * drift.diff(x) / 2) / drift).subs(x, threshold)
@@ -145,36 +144,7 @@ euler_passage_time = Claim(
         ),
         Step(
             "the statement starts at 0 and grows with the threshold as 1/F + dt F'/(2 F) there",
-            symbolic(_growth_with_threshold),
-        ),
-    ),
-)
-
-noisy_passage_time = Claim(
-    id="ghost.noisy_passage_time",
-    title="Mean time to reach the threshold under weak noise",
-    statement=EULER + noise / (2 * r**2),
-    vocabulary=V,
-    predicts=Quantity("activation_time", unit="time"),
-    kind="asymptotic",
-    small_parameter=noise / r ** Rational(3, 2),
-    order=1,
-    assumptions=(Assumption("the noise is weak", noise / r ** Rational(3, 2) <= 0.1, "second order below 1 %"),),
-    validity={"noise_strength": noise / r ** Rational(3, 2)},
-    notation="the first two terms are the time without noise in the Euler scheme; dt -> 0 gives the exact one",
-    source=Source.own("first order in D of the backward equation (r + x^2) m' + D m'' = -1"),
-    derivation=(
-        Step(
-            "m = m0 + D m1 with (r + x^2) m0' = -1 and (r + x^2) m1' = -m0''",
-            symbolic(lambda: -(-1 / (r + x**2)).diff(x) / (r + x**2), lambda: -2 * x / (r + x**2) ** 3),
-        ),
-        Step(
-            "m1(0) is the integral of 2x/(r + x^2)^3 over x > 0",
-            symbolic(lambda law: law.diff(noise), lambda: Integral(2 * x / (r + x**2) ** 3, (x, 0, oo))),
-        ),
-        Step(
-            "without noise it is the time of the Euler scheme",
-            symbolic(lambda law: _growth_with_threshold(law.subs(noise, 0))),
+            symbolic(growth_with_threshold),
         ),
     ),
 )
@@ -188,5 +158,4 @@ CLAIMS = (
     passage_time,
     blow_up_time,
     euler_passage_time,
-    noisy_passage_time,
 )

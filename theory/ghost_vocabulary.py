@@ -33,6 +33,10 @@ dt = V.symbol("dt", "step of the Euler scheme", unit="time", domain=POSITIVE, la
 noise = V.symbol(
     "noise", "D of dx += sqrt(2 D) dW", unit="1/time^3", domain=Interval(0, oo), latex="D", typical=(1e-9, 1e-6)
 )
+signed_r = V.symbol(
+    "signed_r", "the parameter, of either sign", unit="1/time^2", domain=S.Reals, latex="r", typical=(-2e-6, 1e-5)
+)
+level = V.symbol("level", "share of runs", domain=Interval.open(0, 1), typical=(0.05, 0.95))
 kappa = V.symbol("kappa", "8 learning_rate T^5/pi^4", domain=POSITIVE, latex=r"\kappa", typical=(0.01, 1))
 output_offset = V.symbol("output_offset", "confidence times threshold", domain=POSITIVE, latex="z", typical=(0.5, 5))
 mean_sign = V.symbol(

@@ -16,8 +16,8 @@ from toymodels.model import Observable, ToyModel, Values
 from toymodels.outcome import Outcome
 from toymodels.parameters import NON_NEGATIVE, POSITIVE, REAL, Parameter
 
-STEP = 0.1
-"""Step in units of the local time 1/(sqrt|r| + D^(1/3) + |x|)."""
+STEP = 0.05
+"""Step in units of the local time 1/(sqrt|r| + D^(1/3) + |x|): mean times within 0.1 % (2.6 % at 0.3, of order two)."""
 BLOCK = 64
 """Steps between two looks at whether the passage is over; a draw of normal numbers serves a whole block."""
 

@@ -12,29 +12,29 @@ a ghost, A = 0 a saddle-node, A B < 0 the saddle of q between two fixed points.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optimistix as optx
+from jax.flatten_util import ravel_pytree
 
 from toymodels.slow_points.reduction import Array, Field, NormalForm, normal_form
 
 DESCENT = optx.LevenbergMarquardt(rtol=1e-10, atol=1e-13)
-NEWTON = optx.Newton(rtol=1e-13, atol=1e-15, cauchy_termination=False)
+NEWTON = optx.Newton(rtol=1e-12, atol=1e-15)
 DESCENT_STEPS = 200
-NEWTON_STEPS = 60
+NEWTON_STEPS = 40
 PROBES = 8
 
 
 class Candidate(NamedTuple):
-    """A point of the plane and what was measured there. `step`: the Newton step still to do, a length."""
+    """A point and what was measured there."""
 
     x: Array
     speed: Array
-    step: Array
     floor: Array
     """Speed that rounding alone would give."""
     curvature: Array
@@ -44,16 +44,6 @@ class Candidate(NamedTuple):
     misfit: Array
     """|J^T F|/(|J| |F|): zero at a stationary point of q."""
     form: NormalForm
-
-
-class Search(NamedTuple):
-    """What one start led to: the end of the descent, the stationary point of q, and fixed points."""
-
-    start_speed: Array
-    descent: Candidate
-    bottleneck: Candidate
-    roots: Candidate
-    """Three of them (leading axis)."""
 
 
 def bordered(field: Field, border: Array, coborder: Array, x: Array) -> tuple[Array, Array, Array]:
@@ -93,46 +83,43 @@ def newton(residual: Callable[[Any], Any], start: Any) -> Any:
 
 def newton_step(residual: Callable[[Any], Any], at: Any) -> Array:
     """Length of the first component's next Newton step."""
-    flat, unravel = jax.flatten_util.ravel_pytree(at)
+    flat, unravel = ravel_pytree(at)
 
     def vector(values: Array) -> Array:
-        return jax.flatten_util.ravel_pytree(residual(unravel(values)))[0]
+        return ravel_pytree(residual(unravel(values)))[0]
 
     step = unravel(jnp.linalg.solve(jax.jacfwd(vector)(flat), vector(flat)))
     return jnp.linalg.norm(jax.tree.leaves(step)[0])
 
 
-def search(field: Field, start: Array) -> Search:
-    """One start of shape (d,), traced; failures are NaN or large steps, never exceptions."""
-    found = optx.least_squares(
-        lambda x, _: field(x), DESCENT, start, max_steps=DESCENT_STEPS, throw=False
-    ).value
-    # The descent minimises |F|^2/2; its end is polished as a stationary point and as a root.
-    descent = _measure(field, found, jnp.linalg.norm(jax.grad(_half_square(field))(found)))
+def descend(field: Field, start: Array) -> Array:
+    """Where Levenberg-Marquardt on |F|^2/2 ends: at a root, or in a bottleneck, where it is slow."""
+    return optx.least_squares(lambda x, _: field(x), DESCENT, start, max_steps=DESCENT_STEPS, throw=False).value
+
+
+def polish_bottleneck(field: Field, found: Array) -> tuple[Array, Array]:
+    """(x, step): the stationary point of |F|^2/2 near `found` by Newton, then by the bordered equations."""
     x = newton(jax.grad(_half_square(field)), found)
     x = jnp.where(jnp.all(jnp.isfinite(x)), x, found)
-    equations = bottleneck_equations(field, *borders(field, x))
-    left = bordered(field, *borders(field, x), x)[2]
+    border, coborder = borders(field, x)
+    equations = bottleneck_equations(field, border, coborder)
+    left = bordered(field, border, coborder, x)[2]
     unknown = newton(equations, (x, left @ field(x)))
-    bottleneck = _measure(field, unknown[0], newton_step(equations, unknown))
-    # Where A B < 0 the two fixed points of the saddle-node lie at u = +- sqrt(-A/B).
-    form = bottleneck.form
-    reach = jnp.sqrt(jnp.abs(form.A / jnp.where(form.B == 0, 1.0, form.B)))
-    guesses = jnp.stack([found, unknown[0] + reach * form.null, unknown[0] - reach * form.null])
-    roots = jax.vmap(lambda guess: _root(field, guess))(guesses)
-    return Search(jnp.linalg.norm(field(start)), descent, bottleneck, roots)
+    return unknown[0], newton_step(equations, unknown)
 
 
-def _root(field: Field, guess: Array) -> Candidate:
-    x = newton(field, guess)
-    return _measure(field, x, newton_step(field, x))
+def polish_root(field: Field, found: Array) -> tuple[Array, Array]:
+    """(x, step): the root near `found` by Newton."""
+    x = newton(field, found)
+    return x, newton_step(field, x)
 
 
 def _half_square(field: Field) -> Callable[[Array], Array]:
     return lambda x: jnp.sum(field(x) ** 2) / 2
 
 
-def _measure(field: Field, x: Array, step: Array) -> Candidate:
+def measure(field: Field, x: Array) -> Candidate:
+    """What F is like at x."""
     value, jacobian = field(x), jax.jacfwd(field)(x)
     speed = jnp.linalg.norm(value)
     hessian = jax.hessian(_half_square(field))(x)
@@ -141,7 +128,7 @@ def _measure(field: Field, x: Array, step: Array) -> Candidate:
     size = jnp.linalg.norm(jacobian)
     misfit = jnp.linalg.norm(jacobian.T @ value) / (size * speed + (speed == 0))
     return Candidate(
-        x, speed, step, rounding_floor(field, x), curvature[0], curvature[-1], misfit, normal_form(field, x)
+        x, speed, rounding_floor(field, x), curvature[0], curvature[-1], misfit, normal_form(field, x)
     )
 
 
@@ -160,7 +147,18 @@ def rounding_floor(field: Field, x: Array) -> Array:
     return jnp.max(off) + jnp.max(moved) + jnp.finfo(x.dtype).tiny
 
 
-@eqx.filter_jit
-def search_all(function: Callable[..., Array], starts: Array, args: tuple) -> Search:
-    """`search` for every row of `starts`, shape (n, d)."""
-    return jax.vmap(lambda start: search(lambda x: function(x, *args), start))(starts)
+def over_points(stage: Callable[[Field, Array], Any]) -> Callable[[Callable[..., Array], tuple, Array], Any]:
+    """`stage` for every row of points of shape (n, d), compiled; `args` are traced."""
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def compiled(function: Callable[..., Array], args: tuple, points: Array) -> Any:
+        return jax.vmap(lambda point: stage(lambda x: function(x, *args), point))(points)
+
+    return compiled
+
+
+descend_all = over_points(descend)
+bottlenecks = over_points(polish_bottleneck)
+roots = over_points(polish_root)
+measure_all = over_points(measure)
+speeds = over_points(lambda field, x: jnp.linalg.norm(field(x)))
