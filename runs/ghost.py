@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runs import ghost_confidence, ghost_curve, ghost_noise, ghost_onset, ghost_published, ghost_window
+from runs import ghost_confidence, ghost_curve, ghost_locking, ghost_noise, ghost_onset, ghost_published, ghost_window
 
 EXPERIMENTS = (
     *ghost_onset.EXPERIMENTS,
@@ -10,5 +10,6 @@ EXPERIMENTS = (
     *ghost_curve.EXPERIMENTS,
     *ghost_confidence.EXPERIMENTS,
     *ghost_published.EXPERIMENTS,
+    *ghost_locking.EXPERIMENTS,
     *ghost_noise.EXPERIMENTS,
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.colors import SymLogNorm
@@ -30,12 +32,12 @@ CROWD = 1.8 * np.exp(np.linspace(-0.25, 0.25, 15))
 """Confidences times threshold around the fastest escape."""
 
 
-def rest(offset: np.ndarray) -> np.ndarray:
+def rest(offset: Any) -> Any:
     """S, the output at x = 0."""
     return 1 / (1 + np.exp(offset))
 
 
-def escaping(T: xr.DataArray, threshold: xr.DataArray, offset: xr.DataArray, scale: float) -> dict[str, object]:
+def escaping(T: xr.DataArray, threshold: xr.DataArray, offset: xr.DataArray, scale: float) -> dict[str, Any]:
     """Parameters of training from r = 0; `scale` = learning_rate confidence S (1 - S) T^4."""
     confidence = offset / threshold
     rate = scale / (confidence * rest(offset) * (1 - rest(offset)) * T**4)
@@ -319,7 +321,7 @@ def escape_figure(data: Data) -> Figure:
     axes = figure.subplots()
     offsets = np.geomspace(0.35, 12, 200)
     for claim, style in (("ghost.escape_step", "-"), ("ghost.escape_step_constant", "--")):
-        one = {"T": 1000.0, "threshold": 10.0, "confidence": offsets / 10, "learning_rate": 1e-14}
+        one: dict[str, Any] = {"T": 1000.0, "threshold": 10.0, "confidence": offsets / 10, "learning_rate": 1e-14}
         count = get_claim(claim).evaluate({k: xr.DataArray(v, dims="z") if np.ndim(v) else v for k, v in one.items()})
         label = "law" if style == "-" else "rival: slope as at r = 0"
         axes.plot(offsets, count.prediction * one["learning_rate"] * one["T"] ** 4 / 10, f"k{style}", label=label)

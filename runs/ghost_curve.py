@@ -1,4 +1,4 @@
-"""The plateau of the ghost and its abrupt end, the floor of the oscillation, and the share of runs trapped."""
+"""The plateau of the ghost and its abrupt end, the floor of the oscillation, the collapse in kappa."""
 
 from __future__ import annotations
 
@@ -20,8 +20,6 @@ SLOW = (0.02, 0.04)
 """kappa of the plateau."""
 SMALL = (0.01, 0.02, 0.05, 0.1)
 """kappa of the floor; larger ones lock into windows."""
-NEAR = (0.78, 0.8)
-"""kappa just above the onset."""
 INTEGRATOR = 1e-3
 """Allowance for the loss, relative."""
 
@@ -39,13 +37,12 @@ def _training(T: np.ndarray, kappa: tuple[float, ...], mean: float, spread: floa
 
 
 def sweeps(scale: Scale) -> dict[str, Sweep]:
-    """From far above down the plateau; long oscillations; many first passes."""
+    """From far above down the plateau; long oscillations."""
     quick = scale == "quick"
     T = np.array([50.0, 100.0])
     one = np.array([100.0])
     steps = [int(np.ceil(0.4 * (START + SPREAD) ** 2.5 / kappa)) + 50 for kappa in SLOW]
     burn = 1000
-    first = int(np.ceil(0.4 * (START + SPREAD) ** 2.5 / NEAR[0])) + 10
     return {
         "plateau": Sweep(
             # Errors of single gradients, 1e-4, add up over hundreds of steps: half the step size has 5e-6.
@@ -58,31 +55,19 @@ def sweeps(scale: Scale) -> dict[str, Sweep]:
             {**_training(one, SMALL, 1.0, 0.05), "steps": 2 * burn},
             seeds=64 if quick else 400,
         ),
-        "first_pass": Sweep(
-            get_model("ghost", record_every=first),
-            {**_training(one, NEAR, START, SPREAD), "steps": first},
-            seeds=30_000 if quick else 400_000,
-        ),
     }
 
 
 def measure(raw: Data) -> Data:
-    """Losses and learning steps with the integrator's error; means after the start; who landed in the zone."""
+    """Losses and learning steps with the integrator's error; means after the start."""
     plateau = raw["plateau"]
     curve = plateau[["loss", "initial_r"]].isel(step=slice(1, None), seed=slice(8))
     floor = raw["floor"][["mean_loss"]].isel(step=-1)
-    first = raw["first_pass"]
-    # A run is trapped on its first pass if it never came out again: later passes are not told apart from the first
-    # by the outcome alone, hence the landing point itself.
-    zone = np.pi**2 / (16 * first["T"] ** 2)
-    passed = np.isfinite(first.landing_r)
-    trapped = (first.landing_r < zone).where(passed)
     return {
         "curve": curve.assign(error=INTEGRATOR * curve.loss),
         "collapse": _paired(curve),
         "learning": plateau[["learning_step", "initial_r"]],
         "floor": floor,
-        "first_pass": xr.Dataset({"trapped": trapped.astype(float)}),
         "outcomes": (plateau.outcome == Outcome.LEARNED).to_dataset(name="learned"),
     }
 
@@ -175,16 +160,6 @@ COMPARISONS = (
         domain="kappa up to 0.1, mean over steps 1000 to 2000",
         x="learning_rate",
     ),
-    Comparison(
-        id="ghost.first_pass_share",
-        claim="ghost.first_pass_share",
-        data="first_pass",
-        observable="trapped",
-        kind=Statistical(estimator="share"),
-        margin=0.2,
-        bind={"kappa": "kappa"},
-        domain="kappa = 0.78 and 0.8, starts at 3.7 to 4.3 r*",
-    ),
 )
 
 
@@ -212,8 +187,7 @@ EXPERIMENTS = (
         caption=(
             "Training from far above the optimum, threshold 400 and confidence 0.25. The loss stays on a plateau and "
             "falls at a predicted step; finite steps delay it by (3/4) log(r0/r*) + 1/2. Afterwards r "
-            "oscillates about the optimum with the mean loss T kappa/4. Just above the critical rate a predicted share "
-            "of runs is trapped on the first pass."
+            "oscillates about the optimum with the mean loss T kappa/4."
         ),
         sweeps=sweeps,
         measure=measure,

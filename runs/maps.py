@@ -35,7 +35,7 @@ def draw_maps(
         save_figure(drawn, directory / stem, points)
         maps.append({"figure": stem, "caption": caption})
 
-    if ranking is not None and any(size > 1 for size in ranking.points["nearest"].shape):
+    if ranking is not None and _tells_something(ranking):
         try:
             drawn = winner_regions(ranking, x=x or comparison.x, y=y, ties=_ties(ranking, contenders))
         except UsageError as error:
@@ -46,6 +46,14 @@ def draw_maps(
         drawn = domain_map(domain, x=x, y=y, title=f"{comparison.id}: {status}")
         save(drawn, "domain", domain.points, f"Distance from the law in margins. {domain.sentence}")
     return tuple(maps), remark
+
+
+def _tells_something(ranking: Ranking) -> bool:
+    """Whether a map says more than the ranking's sentence: not where one law wins a whole plane beyond doubt."""
+    nearest = ranking.points["nearest"]
+    axes = sum(size > 1 for size in nearest.shape)
+    everywhere = len(set(nearest.values.ravel())) == 1 and bool(ranking.points["decided"].all())
+    return axes == 1 or (axes > 1 and not everywhere)
 
 
 def _winners(ranking: Ranking) -> str:

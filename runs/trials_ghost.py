@@ -282,20 +282,6 @@ def _oscillating(points: xr.Dataset, seeds: Sequence[int], fine: int) -> dict[st
     return {"floor": Sweep(model, {**parameters, "steps": 2 * BURN}, seeds=seeds)}
 
 
-def _passing(points: xr.Dataset, seeds: Sequence[int], fine: int) -> dict[str, Sweep]:
-    parameters = _training(points, np.full(points.sizes[POINT], 0.3))
-    steps = int(np.ceil(0.4 * (float(points.start.max()) + 0.3) ** 2.5 / 0.7)) + 10
-    model = get_model("ghost", refine=fine, substeps=fine * _substeps(parameters), record_every=steps)
-    return {"first": Sweep(model, {**parameters, "steps": steps}, seeds=seeds)}
-
-
-def _trapped(raw: Raw, points: xr.Dataset) -> xr.Dataset:
-    """Which runs land in the no-learning zone when they first pass the optimum."""
-    landing = raw["first"].landing_r
-    trapped = (landing < np.pi**2 / (16 * T**2)).where(np.isfinite(landing)).astype(float)
-    return trapped.to_dataset(name="trapped").assign_coords(kappa=points.kappa)
-
-
 MEAN = Statistical(estimator="mean", scale="relative")
 
 CURVE = Trial(PLATEAU, _trained, _curve, seeds=2)
@@ -351,14 +337,5 @@ TRIALS = {
         seeds=32,
         confirm_seeds=64,
         points=24,
-    ),
-    "ghost.first_pass_share": Trial(
-        {"kappa": Range(0.76, 0.81, "8 learning_rate T^5/pi^4"), "start": Range(3.0, 6.0, "r0/r*"), "depth": DEPTH,
-         "offset": OFFSET},
-        _passing,
-        _trapped,
-        seeds=2000,
-        confirm_seeds=20_000,
-        points=32,
     ),
 }  # fmt: skip

@@ -14,9 +14,11 @@ from __future__ import annotations
 from theory import (
     ghost_escape,
     ghost_euler,
+    ghost_locking,
     ghost_noise,
     ghost_passage,
     ghost_plateau,
+    ghost_reduction,
     ghost_rivals,
     ghost_slope,
     ghost_training,
@@ -28,7 +30,9 @@ CLAIMS = (
     *ghost_slope.CLAIMS,
     *ghost_training.CLAIMS,
     *ghost_plateau.CLAIMS,
+    *ghost_locking.CLAIMS,
     *ghost_rivals.CLAIMS,
     *ghost_euler.CLAIMS,
     *ghost_escape.CLAIMS,
+    *ghost_reduction.CLAIMS,
 )

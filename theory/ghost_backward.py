@@ -87,7 +87,7 @@ def passage_quantile(z: float, level: Any) -> np.ndarray:
     """Time by which the share `level` of passages is over, in units of D^(-1/3); shape of level."""
     times, share = distribution(float(z))
     # The share rises steeply, then saturates: on the logit scale both ends are smooth. Rounding makes it dip there.
-    before = np.concatenate([[1e-4], np.maximum.accumulate(share)[:-1]])
+    before = np.maximum(1e-4, np.concatenate([[0.0], np.maximum.accumulate(share)[:-1]]))
     rising = (share > before + 1e-9) & (share < 1 - 1e-4)
     curve = PchipInterpolator(logit(share[rising]), times[rising], extrapolate=False)
     return curve(logit(np.asarray(level, dtype=float)))
@@ -95,8 +95,9 @@ def passage_quantile(z: float, level: Any) -> np.ndarray:
 
 @functools.cache
 def _table() -> RectBivariateSpline:
-    z = np.linspace(*Z_RANGE, 59)
-    levels = np.linspace(*logit(LEVEL_RANGE), 47)
+    z = np.linspace(*Z_RANGE, 88)
+    low, high = (float(logit(level)) for level in LEVEL_RANGE)
+    levels = np.linspace(low, high, 141)
     times = np.array([passage_quantile(one, 1 / (1 + np.exp(-levels))) for one in z])
     return RectBivariateSpline(z, levels, np.log(times / mean_passage(z)[:, None]))
 

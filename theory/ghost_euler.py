@@ -11,7 +11,23 @@ gain, slow descent on the mean of its inverse, the floor on the mean of its squa
 from __future__ import annotations
 
 import numpy as np
-from sympy import Expr, Integral, Interval, Rational, cancel, diff, integrate, limit, log, oo, pi, series, sqrt, symbols
+from sympy import (
+    Abs,
+    Expr,
+    Integral,
+    Interval,
+    Rational,
+    cancel,
+    diff,
+    integrate,
+    limit,
+    log,
+    oo,
+    pi,
+    series,
+    sqrt,
+    symbols,
+)
 
 from theory import ghost_sampling
 from theory.claim import Assumption, Claim, Correction, Derived, Quantity, Root, Source, Step, numerical, symbolic
@@ -43,6 +59,11 @@ mean_inverse_gain = V.symbol(
 mean_square_gain = V.symbol(
     "mean_square_gain", "mean over the phase of the squared slope over the squared mean", domain=Interval(1, oo),
     typical=(1.0, 2.0), latex=r"\langle\Gamma^2\rangle", derived=Derived(ghost_sampling.mean_square_gain, SAMPLED),
+)  # fmt: skip
+
+switch_lag = V.symbol(
+    "switch_lag", "mean time at which o^2 rises minus that at which (1 - o)^2 falls", unit="time", domain=POSITIVE,
+    typical=(0.05, 0.5), latex=r"\ell", derived=Derived(ghost_sampling.switch_lag, (*SAMPLED, "T")),
 )  # fmt: skip
 
 x, s, u, a, b, h = symbols("x s u a b h", positive=True)
@@ -199,9 +220,12 @@ GROWTH = Step(
     ),
 )
 DWELL = Assumption(
-    "a step is small beside a phase",
-    learning_rate * SLOPE.subs(r, initial_r) ** 2 / dt <= 0.1,
-    "mean over the phase of the time per phase, up to 10 % of the gain's excess",
+    "a step is small beside a phase, or the gain hardly matters",
+    (mean_inverse_gain - 1) * learning_rate * SLOPE.subs(r, initial_r) ** 2 / dt <= 0.01,
+    "4 % at the bound; larger steps average over the phase, which takes the gain away",
+)
+MANY = Assumption(
+    "learning takes many steps", learning_rate * SLOPE.subs(r, initial_r) / initial_r <= 0.002, "more than 150"
 )
 NOT_YET = Assumption(
     "the end of the plateau is not near",
@@ -217,7 +241,7 @@ learning_step_euler = Claim(
     vocabulary=V,
     predicts=Quantity("learning_step", unit="step"),
     kind="closed form",
-    assumptions=(FAR, MILD, START, DWELL),
+    assumptions=(FAR, MILD, START, DWELL, MANY),
     validity={
         "distance": 1 / (threshold * T),
         "step": dt / T,
@@ -251,7 +275,7 @@ plateau_loss_euler = Claim(
     kind="asymptotic",
     small_parameter=dt / T,
     order=1,
-    assumptions=(FAR, MILD, START, DWELL, NOT_YET),
+    assumptions=(FAR, MILD, START, DWELL, MANY, NOT_YET),
     validity={
         "distance": 1 / (threshold * T),
         "step": dt / T,
@@ -283,6 +307,12 @@ plateau_loss_euler = Claim(
     ),
 )
 
+ASYMMETRY = (ABOVE / BELOW) ** Rational(2, 3) - 1
+MIXED = Assumption(
+    "not locked to two steps",
+    Abs(log(8 * learning_rate * T**5 / pi**4 / ASYMMETRY)) >= log(2),
+    "locking begins where kappa (1 - S^2) comes near ((1 + S)/(1 - S))^(2/3) - 1",
+)
 SOFT_FLOOR = SILENT**2 * T + 2 * learning_rate * T**6 / pi**4 * ABOVE * BELOW
 SQUARE = Step(
     "slopes a above and -b below are met in shares b/(a + b) and a/(a + b), since r does not drift: <slope^2> = a b",
@@ -310,6 +340,7 @@ floor_soft = Claim(
     assumptions=(
         Assumption("the threshold is far on the scale of the ghost", threshold * T >= 2000.0),
         Assumption("the oscillation is small", 8 * learning_rate * T**5 / pi**4 <= 0.1),
+        MIXED,
     ),
     validity={"relative_rate": 8 * learning_rate * T**5 / pi**4, "distance": 1 / (threshold * T), "softness": SILENT},
     source=Source.own("two slopes that differ, (1 - S^2) and (1 - S)^2 times the sharp one"),
@@ -331,7 +362,9 @@ floor_soft = Claim(
 floor_euler = Claim(
     id="ghost.floor_euler",
     title="Mean loss of the oscillation about the optimum in the Euler scheme",
-    statement=SILENT**2 * T + learning_rate / 2 * mean_square_gain * ABOVE * BELOW * SLOPE_AT_T**2,
+    statement=SILENT**2 * T
+    - ABOVE * BELOW / (ABOVE + BELOW) * switch_lag
+    + learning_rate / 2 * mean_square_gain * ABOVE * BELOW * SLOPE_AT_T**2,
     vocabulary=V,
     predicts=Quantity("mean_loss", unit="time"),
     kind="asymptotic",
@@ -341,7 +374,9 @@ floor_euler = Claim(
         FAR,
         MILD,
         Assumption("the oscillation is small", 8 * learning_rate * T**5 / pi**4 <= 0.1),
+        MIXED,
         Assumption("a step at the optimum crosses many phases", learning_rate * T**6 / dt >= 100.0, "two or more"),
+        Assumption("no phase is dead", mean_inverse_gain <= 2.0, "where the slope nearly vanishes descent gets stuck"),
     ),
     validity={
         "relative_rate": 8 * learning_rate * T**5 / pi**4,
@@ -355,22 +390,81 @@ floor_euler = Claim(
         SQUARE,
         OPTIMUM_STEP,
         Step(
-            "the statement is S^2 T + learning_rate a b/2 with the Euler slopes at the Euler optimum, times the gain",
+            "the lines a (T - t) and b (t - lag - T), t the mean time of o^2, meet below S^2 T by a b lag/(a + b)",
             symbolic(
-                lambda law: law - SILENT**2 * T,
+                lambda law: law.subs(learning_rate, 0) - SILENT**2 * T,
+                lambda: (a * s).subs(s, -b * switch_lag / (a + b)).subs({a: ABOVE, b: BELOW}),
+            ),
+        ),
+        Step(
+            "the rest is learning_rate a b/2 with the Euler slopes at the Euler optimum, times the mean square gain",
+            symbolic(
+                lambda law: law.diff(learning_rate),
                 lambda: (
-                    learning_rate
-                    / 2
-                    * mean_square_gain
-                    * (ABOVE * SLOPE_E.subs(r, OPTIMUM_E))
-                    * (BELOW * SLOPE_E.subs(r, OPTIMUM_E))
+                    mean_square_gain / 2 * (ABOVE * SLOPE_E.subs(r, OPTIMUM_E)) * (BELOW * SLOPE_E.subs(r, OPTIMUM_E))
                 ),
             ),
         ),
     ),
 )
 
+q, k = symbols("q k", positive=True)
+PAIR = Step(
+    "down from rho (1 + q) by k (rho (1 + q))^(-3/2) and up from rho by k (1 + q)^(-3/2) rho^(-3/2) are equal "
+    "if (1 + q)^(3/2) is the ratio of the slopes",
+    symbolic(
+        lambda: k * (x * (1 + q)) ** Rational(-3, 2) / (k / (1 + q) ** Rational(3, 2) * x ** Rational(-3, 2)),
+        lambda: Rational(1),
+    ),
+)
+RETURNS = Step(
+    "the step down leads from rho (1 + q) to rho if k = q (1 + q)^(3/2) rho^(5/2)",
+    symbolic(
+        lambda: (x * (1 + q) - k * (x * (1 + q)) ** Rational(-3, 2)).subs(k, q * (1 + q) ** Rational(3, 2) * x**HALF5),
+        lambda: x,
+    ),
+)
+
+
+def _locking(end: str, scaled: Expr, rho: Expr, words: str) -> Claim:
+    """The rate, kappa (1 - S^2) = `scaled`, at which the lower point of the orbit is `rho`."""
+    return Claim(
+        id=f"ghost.period_two_{end}",
+        title=f"Learning rate at which locking to two steps {'begins' if end == 'start' else 'ends'}",
+        statement=pi**4 / (8 * T**5) * scaled / ABOVE,
+        vocabulary=V,
+        predicts=Quantity("learning_rate", unit="1/time^5"),
+        kind="threshold",
+        assumptions=(
+            Assumption("the threshold is far on the scale of the ghost", threshold * T >= 2000.0),
+            Assumption(
+                "the kink is sharp", confidence / T <= 1e-7, "a rounded one holds the orbit, 2 % longer at 1e-6"
+            ),
+        ),
+        validity={"distance": 1 / (threshold * T), "softness": SILENT},
+        source=Source.own("one step down and one up of equal length; for S = 0 no such orbit exists"),
+        notation="q = ((1 + S)/(1 - S))^(2/3) - 1; kappa (1 - S^2) from q/(1 + q) to q (1 + q)^(3/2)",
+        derivation=(
+            PAIR,
+            RETURNS,
+            Step(
+                f"at the {end} {words} lies at r*",
+                symbolic(
+                    lambda law: (
+                        law * 8 * T**5 / pi**4 * ABOVE - ASYMMETRY * (1 + ASYMMETRY) ** Rational(3, 2) * rho**HALF5
+                    )
+                ),
+            ),
+        ),
+    )
+
+
+period_two_start = _locking("start", ASYMMETRY / (1 + ASYMMETRY), 1 / (1 + ASYMMETRY), "its upper point")
+period_two_end = _locking("end", ASYMMETRY * (1 + ASYMMETRY) ** Rational(3, 2), Rational(1), "its lower point")
+
 CLAIMS = (
+    period_two_start,
+    period_two_end,
     slope_euler,
     steepest_slope_euler,
     critical_learning_rate_euler,

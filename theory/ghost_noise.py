@@ -73,6 +73,7 @@ def _scaled(law: Expr) -> Expr:
 
 
 POTENTIAL = -(signed_r * x + x**3 / 3)
+BEYOND = Assumption("there is no fixed point", signed_r > 0)
 WELL = POTENTIAL.subs(signed_r, -(u**2))
 BACKWARD = Step(
     "the mean time m from x obeys (r + x^2) m' + D m'' = -1; m' = -1/D times the integral of exp((U(x) - U(v))/D) over "
@@ -158,17 +159,20 @@ noisy_passage = Claim(
 ghost_passage = Claim(
     id="ghost.full_passage",
     title="Passage through the ghost without noise",
-    statement=pi / sqrt(r),
+    statement=pi / sqrt(signed_r),
     vocabulary=V,
     predicts=Quantity("passage_time", unit="time"),
     kind="closed form",
-    assumptions=(Assumption("there is no noise", noise / r ** Rational(3, 2) < 0.1, "within 0.2 %"),),
-    validity={"noise_strength": noise / r ** Rational(3, 2)},
+    assumptions=(
+        BEYOND,
+        Assumption("there is no noise", noise / signed_r ** Rational(3, 2) < 0.1, "within 0.2 %"),
+    ),
+    validity={"noise_strength": noise / signed_r ** Rational(3, 2)},
     source=Source("Dinc2025", "passage time of the ghost", printed=r"\frac{\pi}{\sqrt{r}}", assuming="no noise"),
     derivation=(
         Step(
             "the integral of dx/(r + x^2) over the line",
-            symbolic(lambda law: law, lambda: Integral(1 / (r + x**2), (x, -oo, oo))),
+            symbolic(lambda law: law.subs(signed_r, r), lambda: Integral(1 / (r + x**2), (x, -oo, oo))),
         ),
     ),
 )
@@ -176,31 +180,38 @@ ghost_passage = Claim(
 weak_noise_passage = Claim(
     id="ghost.weak_noise_passage",
     title="Passage through the ghost in weak noise",
-    statement=pi / sqrt(r) * (1 - Rational(5, 32) * noise**2 / r**3),
+    statement=pi / sqrt(signed_r) * (1 - Rational(5, 32) * noise**2 / signed_r**3),
     vocabulary=V,
     predicts=Quantity("passage_time", unit="time"),
     kind="asymptotic",
-    small_parameter=noise / r ** Rational(3, 2),
+    small_parameter=noise / signed_r ** Rational(3, 2),
     order=3,
-    assumptions=(Assumption("the noise is weak", noise / r ** Rational(3, 2) <= 0.4, "next order 1.3 %"),),
-    validity={"noise_strength": noise / r ** Rational(3, 2)},
+    assumptions=(
+        BEYOND,
+        Assumption("the noise is weak", noise / signed_r ** Rational(3, 2) <= 0.4, "next order 1.3 %"),
+    ),
+    validity={"noise_strength": noise / signed_r ** Rational(3, 2)},
     source=Source.own("second order in D; the first vanishes by symmetry, noise then shortens the passage"),
     corrects=Correction("ghost.full_passage", classed="assumption fails", note="there is noise"),
     derivation=(
         Step(
             "first order: D times the integral of 2x/(r + x^2)^3, odd in x",
             symbolic(
-                lambda law: law.diff(noise).subs(noise, 0), lambda: Integral(2 * a / (r + a**2) ** 3, (a, -oo, oo))
+                lambda law: law.subs(signed_r, r).diff(noise).subs(noise, 0),
+                lambda: Integral(2 * a / (r + a**2) ** 3, (a, -oo, oo)),
             ),
         ),
         Step(
             "second order: m2' = -m1''/(r + x^2), m1' = -m0''/(r + x^2), m0' = -1/(r + x^2)",
             symbolic(
-                lambda law: law.diff(noise, 2) / 2,
+                lambda law: law.subs(signed_r, r).diff(noise, 2) / 2,
                 lambda: Integral(_next_order(_next_order(1 / (r + a**2))), (a, -oo, oo)),
             ),
         ),
-        Step("without noise it is the ghost's passage", symbolic(lambda law: law.subs(noise, 0), lambda: pi / sqrt(r))),
+        Step(
+            "without noise it is the ghost's passage",
+            symbolic(lambda law: law.subs({noise: 0, signed_r: r}), lambda: pi / sqrt(r)),
+        ),
     ),
 )
 
@@ -295,7 +306,7 @@ noisy_quantile = Claim(
                 over={"z": (-2.4, 11.9), "level": (0.02, 0.98)},
                 tolerance=2e-4,
                 samples=8,
-                reason="interpolated in a table of 59 x 47 quantiles; collocation alone is good to 3e-6",
+                reason="interpolated in a table of 88 x 141 quantiles; collocation alone is good to 3e-6",
             ),
         ),
         Step(
@@ -397,25 +408,30 @@ noisy_passage_time = Claim(
 weak_noise_from_rest = Claim(
     id="ghost.weak_noise_from_rest",
     title="Mean time from rest to the threshold, first order in the noise",
-    statement=PASSAGE + noise / (2 * r**2),
+    statement=(PASSAGE + noise / (2 * r**2)).subs(r, signed_r),
     vocabulary=V,
     predicts=Quantity("passage_time", unit="time"),
     kind="asymptotic",
-    small_parameter=noise / r ** Rational(3, 2),
+    small_parameter=noise / signed_r ** Rational(3, 2),
     order=1,
-    assumptions=(Assumption("the noise is weak", noise / r ** Rational(3, 2) <= 0.1, "second order below 1 %"),),
-    validity={"noise_strength": noise / r ** Rational(3, 2)},
+    assumptions=(
+        BEYOND,
+        Assumption("the noise is weak", noise / signed_r ** Rational(3, 2) <= 0.1, "second order below 1 %"),
+    ),
+    validity={"noise_strength": noise / signed_r ** Rational(3, 2)},
     source=Source.own("as ghost.noisy_passage_time, in exact time"),
     derivation=(
         Step(
             "m1(0) is the integral of 2x/(r + x^2)^3 over x > 0",
-            symbolic(lambda law: law.diff(noise), lambda: Integral(2 * x / (r + x**2) ** 3, (x, 0, oo))),
+            symbolic(
+                lambda law: law.subs(signed_r, r).diff(noise), lambda: Integral(2 * x / (r + x**2) ** 3, (x, 0, oo))
+            ),
         ),
         Step(
             "without noise it is the passage from 0 to the threshold",
-            symbolic(lambda law: law.subs(noise, 0).diff(threshold), lambda: 1 / (r + threshold**2)),
+            symbolic(lambda law: law.subs(signed_r, r).subs(noise, 0).diff(threshold), lambda: 1 / (r + threshold**2)),
         ),
-        Step("from 0", symbolic(lambda law: law.subs(noise, 0).subs(threshold, 0))),
+        Step("from 0", symbolic(lambda law: law.subs(signed_r, r).subs(noise, 0).subs(threshold, 0))),
     ),
 )
 

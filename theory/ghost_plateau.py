@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import sympy as sp
-from sympy import Expr, Function, Integral, Rational, diff, log, oo, pi, powdenest, simplify, symbols
+from sympy import Expr, Function, Integral, Rational, diff, log, oo, pi, powdenest, series, simplify, symbols
 
 from theory.claim import (
     Assumption,
@@ -74,6 +74,16 @@ def _five_halves(law: Expr) -> Expr:
 def _excess(law: Expr, sgn: int) -> Expr:
     loss = sgn * (T - BLOW_UP).subs(r, rho * OPTIMUM)
     return law.subs({mean_sign: sgn, mean_inverse_cube: rho**-3}) - loss
+
+
+def _beat_loss() -> Expr:
+    """Mean L/T over a beat up to kappa^2; the pairs are spread evenly but for the next order."""
+    above = 1 + k * x
+    below = above - k * above**-HALF3
+    pair = (1 - above ** -Rational(1, 2)) + (below ** -Rational(1, 2) - 1)
+    mean = Integral(series(pair, k, 0, 3).removeO(), (x, 0, 1)).doit()
+    pairs = 2 / (3 * k)
+    return series((pairs * mean + k / 2) / (2 * pairs + 1), k, 0, 3).removeO()
 
 
 SLOPE_OF_LOSS = Step("the loss T - t* has that slope", symbolic(lambda: (T - BLOW_UP).diff(r), lambda: SLOPE))
@@ -286,6 +296,11 @@ floor = Claim(
         Step(
             "near r* the loss is T |rho - 1|/2",
             symbolic(lambda: (T - BLOW_UP).subs(r, rho * OPTIMUM).diff(rho).subs(rho, 1), lambda: T / 2),
+        ),
+        Step(
+            "no term of order kappa^2: a beat is 2/(3 kappa) pairs of steps, down from p = 1 + kappa x, 0 < x < 1, and "
+            "up from p - kappa p^(-3/2), and one step down more, from 1 + kappa",
+            symbolic(_beat_loss, lambda law: (law / T).subs(learning_rate, k * pi**4 / (8 * T**5))),
         ),
         Step(
             "its mean over rho - 1 uniform on (-kappa, kappa)",

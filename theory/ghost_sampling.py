@@ -8,6 +8,7 @@ integral, and so depends on the phase. `gain` is the sum over the integral; its 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -66,7 +67,47 @@ def gain(steepness: float, height: float) -> Gain:
     return Gain(silent / (1 - rest**2), active / (1 - rest) ** 2)
 
 
-def _over(confidence: np.ndarray, threshold: np.ndarray, dt: np.ndarray, reduce: object) -> np.ndarray:
+@functools.lru_cache(maxsize=512)
+def _lag(steepness: float, height: float, period: float) -> float:
+    """Mean time at which o^2 rises minus that at which (1 - o)^2 falls, in steps; `period` = T/dt.
+
+    From rest to START the passage is that of r = pi^2/(4 T^2), from there on that of the orbit.
+    """
+
+    def output(xi: np.ndarray) -> np.ndarray:
+        return 1 / (1 + np.exp(np.clip(steepness * (height - xi), -700.0, 700.0)))
+
+    def weight(o: np.ndarray, rest: float) -> np.ndarray:
+        """Difference of both densities over do/dxi."""
+        return 2 * steepness * o * (1 - o) * (o / (1 - rest**2) - (1 - o) / (1 - rest) ** 2)
+
+    rest = float(output(np.zeros(1))[0])
+    below, parts = np.linspace(0.0, START, 4001), np.pi / (2 * period)
+    early = (np.arctan(below / parts) - np.arctan(START / parts)) / parts
+    total = float(np.trapezoid(weight(output(below), rest) * early, below))
+    xi, speed = _orbits()
+    time = (np.arange(PHASES) + 0.5) / PHASES
+    while (moving := (xi < FAR) & (steepness * (xi - height) < 40)).any():
+        total += float(np.where(moving, weight(output(xi), rest) * speed * time, 0.0).mean())
+        speed = np.where(moving, speed * (1 + 2 * xi), speed)
+        xi, time = np.where(moving, xi + xi**2, xi), time + 1
+    return total
+
+
+def switch_lag(confidence: np.ndarray, threshold: np.ndarray, dt: np.ndarray, T: np.ndarray) -> np.ndarray:
+    """Mean time at which o^2 rises minus that at which (1 - o)^2 falls: what a switch at the optimum saves."""
+
+    def one(c: float, x: float, step: float, T: float) -> float:
+        if not (np.isfinite([c, x, step, T]).all() and min(c, x, step, T) > 0):
+            return np.nan
+        return step * _lag(c / step, x * step, T / step)
+
+    return np.vectorize(one, otypes=[float])(confidence, threshold, dt, T)
+
+
+def _over(
+    confidence: np.ndarray, threshold: np.ndarray, dt: np.ndarray, reduce: Callable[[Gain, float], float]
+) -> np.ndarray:
     def one(c: float, x: float, step: float) -> float:
         if not (np.isfinite([c, x, step]).all() and min(c, x, step) > 0):
             return np.nan

@@ -194,9 +194,9 @@ finite_critical_learning_rate = Claim(
 
 SHARE_SLOPE = Rational(88565, 100000)
 
-first_pass_share = Claim(
-    id="ghost.first_pass_share",
-    title="Share of runs trapped when they first pass the optimum",
+first_pass_share_linear = Claim(
+    id="ghost.first_pass_share_linear",
+    title="Share of runs trapped when they first pass the optimum, near the onset",
     statement=SHARE_SLOPE * (kappa - Rational(3, 4)),
     vocabulary=V,
     predicts=Quantity("trapped"),
@@ -261,6 +261,6 @@ CLAIMS = (
     critical_learning_rate,
     finite_critical_learning_rate,
     shifted_critical_learning_rate,
-    first_pass_share,
+    first_pass_share_linear,
     certain_trapping,
 )

@@ -38,6 +38,10 @@ signed_r = V.symbol(
 )
 level = V.symbol("level", "share of runs", domain=Interval.open(0, 1), typical=(0.05, 0.95))
 kappa = V.symbol("kappa", "8 learning_rate T^5/pi^4", domain=POSITIVE, latex=r"\kappa", typical=(0.01, 1))
+orbit_u = V.symbol(
+    "orbit_u", "lowest point of the period-3 orbit, r/(r* kappa^(2/5))", domain=POSITIVE, latex="u", typical=(1, 1.2)
+)
+sample_rho = V.symbol("sample_rho", "r/r* of a run before a step", domain=POSITIVE, latex=r"\rho", typical=(1.01, 1.3))
 output_offset = V.symbol("output_offset", "confidence times threshold", domain=POSITIVE, latex="z", typical=(0.5, 5))
 mean_sign = V.symbol(
     "mean_sign", "mean of sgn(r - r*) over steps", domain=Interval(-1, 1), latex=r"\langle\sigma\rangle"

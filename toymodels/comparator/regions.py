@@ -96,7 +96,9 @@ def _maps(
         )
         _hatch(axes, xs, ys, ~part["decided"].values.astype(bool) & np.isfinite(code))
         for number, dashes in zip(range(len(ties)), itertools.cycle(("-", "--", ":"))):
-            if _zero(axes, part, panels, part[f"tie {number}"].values, dashes):
+            # Predictions may not depend on both axes of the map.
+            tie = part[f"tie {number}"].broadcast_like(part["nearest"]).transpose(*part["nearest"].dims)
+            if _zero(axes, part, panels, tie.values, dashes):
                 drawn.add(number)
         axes.set_title(words, fontsize="small")
         dress(axes, part, panels, labels)

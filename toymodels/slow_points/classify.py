@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 
 from toymodels.slow_points.points import FIXED, Kind, SlowPoint
 from toymodels.slow_points.reduction import relative_correction
-from toymodels.slow_points.search import Candidate
 
 SEPARATION = 0.3
 """sqrt(r) over the slowest other rate, above which there is no one-dimensional bottleneck."""
@@ -26,23 +26,32 @@ OVERLAP = 1e-6
 
 @dataclasses.dataclass(frozen=True)
 class Judge:
-    """Decides candidates of one search. `slow_speed`: absolute; `tolerance`: of lengths, relative to x."""
+    """Decides candidates of one search. `slow_speed`, `start_speed` (the fastest start's): absolute;
+    `tolerance`: of lengths, relative to x;
+    `reach`: largest |x|. Its methods take a `search.Candidate` whose
+    leaves are numpy arrays without an axis of points."""
 
     leak: float | None
     slow_speed: float
+    start_speed: float
     tolerance: float
+    reach: float
+
+    def near(self, x: np.ndarray) -> bool:
+        """Is x finite, and not so far away that Newton's method has merely run off?"""
+        return bool(np.linalg.norm(x) <= self.reach)
 
     def length(self, x: np.ndarray) -> float:
         """Distance below which two points are one."""
         return self.tolerance * max(1.0, float(np.linalg.norm(x)))
 
-    def fixed_point(self, at: Candidate, step: float) -> SlowPoint | None:
+    def fixed_point(self, at: Any, step: float) -> SlowPoint | None:
         """The fixed point here, if F is zero to rounding and Newton's method has arrived."""
         length = self.length(at.x)
-        if not (np.all(np.isfinite(at.x)) and step <= length and at.speed <= self._zero(at)):
+        if not (self.near(at.x) and step <= length and at.speed <= self._zero(at)):
             return None
         rates = self._rates(at.form.eigenvalues)
-        lead = int(np.argmin(np.abs(at.form.eigenvalues)))
+        lead = int(np.argmin(np.abs(np.real(at.form.eigenvalues))))
         value, fastest = at.form.eigenvalues[lead], float(np.max(np.abs(rates)))
         B, C = float(at.form.B), float(at.form.C)
         # A fold closer than the resolution: lambda = 2 B u (or 3 C u^2 where B vanishes) at distance u from it.
@@ -60,15 +69,15 @@ class Judge:
         else:
             kind, note = Kind.SADDLE, "F = 0 with rates of both signs"
         real = abs(value.imag) <= 1e-9 * abs(value)
-        r = -float(value.real) ** 2 / 4 if real and not marginal else (0.0 if marginal and real else math.nan)
+        r = -(float(value.real) ** 2) / 4 if real and not marginal else (0.0 if marginal and real else math.nan)
         weak = kind is Kind.STABLE and bool(np.max(rates) > -WEAK * max(fastest, self._speed_rate(at)))
         error = step + self._rounding_length(at)
         return self._point(kind, at, error, note, r=r, weak=weak, attracting=bool(np.all(rates < 0)))
 
-    def bottleneck(self, at: Candidate, step: float) -> SlowPoint | None:
+    def bottleneck(self, at: Any, step: float) -> SlowPoint | None:
         """The ghost here, if this is an isolated minimum of |F| with F != 0 and the reduction holds."""
         A, B = float(at.form.A), float(at.form.B)
-        stationary = np.all(np.isfinite(at.x)) and step <= self.length(at.x) and at.misfit <= MISFIT
+        stationary = self.near(at.x) and step <= self.length(at.x) and at.misfit <= MISFIT
         if not stationary or at.speed <= self._zero(at) or not A * B > 0 or not at.curvature > 0:
             return None
         if math.sqrt(A / B) <= self.length(at.x):
@@ -95,7 +104,7 @@ class Judge:
             separation=separation, attracting=bool(np.all(others < 0)),
         )  # fmt: skip
 
-    def slow_region(self, at: Candidate) -> SlowPoint | None:
+    def slow_region(self, at: Any) -> SlowPoint | None:
         """A place that is slow and nothing else."""
         if not np.all(np.isfinite(at.x)) or not at.speed <= self.slow_speed:
             return None
@@ -126,8 +135,8 @@ class Judge:
             reach *= 10
         return gap <= reach + 10 * errors
 
-    def _zero(self, at: Candidate) -> float:
-        return ROUNDING * float(at.floor)
+    def _zero(self, at: Any) -> float:
+        return max(ROUNDING * float(at.floor), 4 * np.finfo(float).eps * self.start_speed)
 
     def _rates(self, eigenvalues: np.ndarray) -> np.ndarray:
         if self.leak is None:
@@ -135,11 +144,11 @@ class Judge:
         with np.errstate(divide="ignore"):
             return np.log(np.abs(1 + self.leak * eigenvalues)) / self.leak
 
-    def _speed_rate(self, at: Candidate) -> float:
+    def _speed_rate(self, at: Any) -> float:
         """A rate to compare a single eigenvalue with: how fast the starts move over a distance of the size of x."""
         return self.slow_speed / max(1.0, float(np.linalg.norm(at.x))) if len(at.x) == 1 else 0.0
 
-    def _rounding_length(self, at: Candidate, bordered: bool = False) -> float:
+    def _rounding_length(self, at: Any, bordered: bool = False) -> float:
         """How far rounding may move the solution."""
         smallest = float(at.form.singular[-2 if bordered and len(at.form.singular) > 1 else -1])
         if bordered and len(at.form.singular) == 1:
@@ -147,19 +156,24 @@ class Judge:
         ulp = np.finfo(float).eps * float(np.linalg.norm(at.x))
         return ulp + (float(at.floor) / smallest if smallest > 0 else 0.0)
 
+    def _strength_error(self, at: Any) -> float:
+        """Rounding of A, times B."""
+        return float(at.floor * np.linalg.norm(at.form.left) * abs(at.form.B))
+
     def _point(
-        self, kind: Kind, at: Candidate, error: float, note: str, *, r: float = math.nan, delta: float = math.nan,
+        self, kind: Kind, at: Any, error: float, note: str, *, r: float = math.nan, delta: float = math.nan,
         separation: float = math.nan, weak: bool = False, attracting: bool = False,
     ) -> SlowPoint:  # fmt: skip
         form, ghost = at.form, kind is Kind.GHOST
         passage = math.pi / math.sqrt(r) / (self.leak or 1.0) if ghost else math.nan
+        time_error = (abs(delta) + self._strength_error(at) / (2 * r)) * passage if ghost else math.nan
         order = np.argsort(-np.real(form.eigenvalues))
         return SlowPoint(
             kind=kind, location=np.asarray(at.x), location_error=float(error), speed=float(at.speed),
             eigenvalues=form.eigenvalues[order], singular_values=np.asarray(form.singular),
             A=0.0 if kind in FIXED else float(form.A), B=float(form.B), C=float(form.C),
-            r=r, r_error=2 * abs(delta) * r if ghost else math.nan,
-            passage_time=passage, passage_time_error=abs(delta) * passage if ghost else math.nan,
+            r=r, r_error=2 * abs(delta) * r + self._strength_error(at) if ghost else math.nan,
+            passage_time=passage, passage_time_error=time_error,
             relative_correction=delta, separation=separation, null=np.asarray(form.null), left=np.asarray(form.left),
             weak=weak, attracting=attracting, starts=1, leak=self.leak, note=note,
         )  # fmt: skip

@@ -20,7 +20,9 @@ def checked_starts(starts: Any) -> np.ndarray:
     except ValueError as error:
         raise UsageError(f"The starts must form an array of shape (number of starts, d): {error}.") from error
     if np.iscomplexobj(array):
-        raise UsageError("The starts are complex; slow points are searched for in real space. Split each number in two.")
+        raise UsageError(
+            "The starts are complex; slow points are searched for in real space. Split each number in two."
+        )
     if array.dtype.kind not in "fiub":
         raise UsageError(f"The starts must be numbers, got an array of {array.dtype}.")
     if array.ndim != 2 or 0 in array.shape:
@@ -68,7 +70,11 @@ def inspect_text(field: Callable[..., Any]) -> str:
 
 def checked_number(name: str, value: Any, low: float, high: float) -> float:
     """`value` as a float strictly between the ends."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.floating, np.integer)) or not low < value < high:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float, np.floating, np.integer))
+        or not low < value < high
+    ):
         raise UsageError(f"{name} must be a number between {low:g} and {high:g} (exclusive), got {value!r}.")
     return float(value)
 

@@ -16,6 +16,9 @@ from toymodels.slow_points.edge import checked_number, checked_vector_field
 from toymodels.slow_points.points import SlowPoint, SlowPoints
 from toymodels.slow_points.precision import double
 
+REACH = 1e3
+"""Points further out than this, relative to the furthest start (at least 1), are not looked at."""
+
 
 def find_slow_points(
     field: Callable[..., Any],
@@ -23,7 +26,7 @@ def find_slow_points(
     *,
     args: tuple = (),
     leak: float | None = None,
-    slow: float = 0.1,
+    slow: float = 0.01,
     tolerance: float = 1e-7,
 ) -> SlowPoints:
     """Slow points of `field(x, *args)` that the rows of `starts`, shape (n, d), lead to.
@@ -34,8 +37,8 @@ def find_slow_points(
 
     - A *fixed point* is a root of F; stable, saddle or unstable by its spectrum, marginal where an eigenvalue is zero
       as far as can be told.
-    - A *ghost* is an interior local minimum of |F| with F != 0: J is singular there and F its left null vector. It needs
-      A B > 0, rates of the other directions well above sqrt(A B), and a next-order correction of at most 10 %.
+    - A *ghost* is an interior local minimum of |F| with F != 0: J is singular there and F its left null vector. It
+      needs A B > 0, rates of the other directions well above sqrt(A B), and a next-order correction of at most 10 %.
     - A *slow region* is another place where a start came to rest with a speed below `slow` times the fastest start.
 
     Points closer than `tolerance` (times the size of x, at least 1) are one; what a saddle-node at that distance from
@@ -43,8 +46,8 @@ def find_slow_points(
     deterministic part.
 
     Raises `UsageError` where the field is not callable or traceable, returns the wrong shape, complex numbers or whole
-    numbers, or is NaN at every start; where starts do not have the shape (n, d). Single starts at which the field is not
-    finite are counted in `unresolved`.
+    numbers, or is NaN at every start; where starts do not have the shape (n, d). Single starts at which the field is
+    not finite are counted in `unresolved`.
 
     >>> import jax.numpy as jnp
     >>> def flow(x, r):
@@ -64,13 +67,17 @@ def _find(function: Any, starts: np.ndarray, args: tuple, leak: float | None, sl
     speed = _points(search.speeds, function, args, starts)
     usable = np.isfinite(speed)
     if not usable.any():
-        raise UsageError(f"The field is NaN or infinite at all {len(starts)} starts; give starts at which it is defined.")
+        raise UsageError(
+            f"The field is NaN or infinite at all {len(starts)} starts; give starts at which it is defined."
+        )
     lost: Counter[str] = Counter()
     if not usable.all():
         lost["the field is not finite there"] = int((~usable).sum())
     starts = starts[usable]
     ends = _points(search.descend_all, function, args, starts)
-    judge = Judge(leak=leak, slow_speed=slow * float(speed[usable].max()), tolerance=tol)
+    fastest = float(speed[usable].max())
+    far = REACH * max(1.0, float(np.linalg.norm(starts, axis=1).max()))
+    judge = Judge(leak=leak, slow_speed=slow * fastest, start_speed=fastest, tolerance=tol, reach=far)
 
     bottleneck, step = _points(search.bottlenecks, function, args, ends)
     root, root_step = _points(search.roots, function, args, ends)
@@ -89,16 +96,16 @@ def _find(function: Any, starts: np.ndarray, args: tuple, leak: float | None, sl
     owners = np.concatenate([owner, owner[split], owner[split]])
     at_roots = _measured(function, args, root)
     candidates: list[tuple[int, SlowPoint]] = []
-    for index, start in enumerate(owners):
-        point = judge.fixed_point(_row(at_roots, index), float(root_step[index]))
+    for row, start in enumerate(owners):
+        point = judge.fixed_point(_row(at_roots, row), float(root_step[row]))
         if point is not None:
             candidates.append((int(start), point))
-    for index in owner:
+    for index in range(len(starts)):
         point = judge.bottleneck(_row(middle, index), float(step[index]))
         if point is not None:
             candidates.append((int(index), point))
     resolved = {index for index, _ in candidates}
-    rest = np.array([index for index in owner if index not in resolved], dtype=int)
+    rest = np.array([index for index in range(len(starts)) if index not in resolved], dtype=int)
     if len(rest):
         at_ends = _measured(function, args, ends[rest])
         for position, index in enumerate(rest):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -100,7 +101,7 @@ class SlowPoints:
     points: tuple[SlowPoint, ...]
     unresolved: dict[str, int]
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[SlowPoint]:
         return iter(self.points)
 
     def __len__(self) -> int:

@@ -23,9 +23,9 @@ from jax.flatten_util import ravel_pytree
 
 from toymodels.slow_points.reduction import Array, Field, NormalForm, normal_form
 
-DESCENT = optx.LevenbergMarquardt(rtol=1e-10, atol=1e-13)
-NEWTON = optx.Newton(rtol=1e-12, atol=1e-15)
-DESCENT_STEPS = 200
+DESCENT: Any = optx.LevenbergMarquardt(rtol=1e-10, atol=1e-13)
+NEWTON: Any = optx.Newton(rtol=1e-12, atol=1e-15)
+DESCENT_STEPS = 64
 NEWTON_STEPS = 40
 PROBES = 8
 
@@ -127,9 +127,7 @@ def measure(field: Field, x: Array) -> Candidate:
     curvature = jnp.linalg.eigvalsh((hessian + hessian.T) / 2)
     size = jnp.linalg.norm(jacobian)
     misfit = jnp.linalg.norm(jacobian.T @ value) / (size * speed + (speed == 0))
-    return Candidate(
-        x, speed, rounding_floor(field, x), curvature[0], curvature[-1], misfit, normal_form(field, x)
-    )
+    return Candidate(x, speed, rounding_floor(field, x), curvature[0], curvature[-1], misfit, normal_form(field, x))
 
 
 def rounding_floor(field: Field, x: Array) -> Array:
