@@ -26,7 +26,7 @@ reproduce: $(STAMP)  ## the core experiments at quick scale, then the report
 	$(TOYMODELS) run core --scale quick --out $(OUT)
 
 test: $(STAMP)   ## the test suite (a few minutes on two cores)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 test-slow: $(STAMP)  ## the long tests: calibration, full batteries
 	$(BIN)/python -m pytest -m slow

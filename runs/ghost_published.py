@@ -456,7 +456,9 @@ def protocol_measure(raw: Data) -> Data:
     reached = runs.learning_step <= EPOCHS[-1] - 2000
     resolved = {"confidence": [RESOLVED]}
     learning = runs[["learning_step", "initial_r"]].where(np.isfinite(runs.learning_step))
-    floor = runs[["mean_loss"]].sel(step=EPOCHS[-1]).where(reached).sel(resolved)
+    # Rates at which some run is still on the plateau have no floor yet.
+    settled = reached.sel(confidence=RESOLVED).all("seed").values
+    floor = runs[["mean_loss"]].sel(step=EPOCHS[-1]).sel(resolved).isel(learning_rate=settled)
     return {
         "curve": curve,
         "plateau": curve.sel(resolved).assign(error=2e-3 * abs(curve.loss.sel(resolved))),

@@ -136,7 +136,7 @@ def test_a_field_without_slow_point_has_none(field) -> None:
 
 
 def test_a_tail_that_never_ends_is_a_slow_region() -> None:
-    found = find_slow_points(lambda x: jnp.stack([jnp.exp(x[0]), -x[1]]), np.array([[0.0, 1.0], [1.0, -1.0]]))
+    found = find_slow_points(lambda x: jnp.stack([jnp.exp(x[0]), -x[1]]), np.array([[0.0, 1.0], [1.0, -1.0]]), slow=0.1)
     assert {point.kind for point in found} == {Kind.SLOW_REGION}
 
 

@@ -79,7 +79,7 @@ class GhostPassage(ToyModel):
     def observables(self) -> Mapping[str, Observable]:
         """Everything that `simulate` returns."""
         return {
-            "passage_time": Observable("time of the passage; NaN: not finished", (), "time"),
+            "passage_time": Observable("passage time", (), "time"),
             "time_steps": Observable("steps in time that it took", (), "step"),
             "outcome": Observable("result code", dtype="int8"),
         }

@@ -19,8 +19,6 @@ WEAK = 0.05
 """Leading rate of a weakly stable fixed point over the fastest rate."""
 ROUNDING = 1e3
 """Multiple of the rounding floor up to which a speed counts as zero."""
-MISFIT = 1e-5
-"""|J^T F|/(|J| |F|) at which a bordered solution counts as stationary."""
 OVERLAP = 1e-6
 
 
@@ -77,7 +75,7 @@ class Judge:
     def bottleneck(self, at: Any, step: float) -> SlowPoint | None:
         """The ghost here, if this is an isolated minimum of |F| with F != 0 and the reduction holds."""
         A, B = float(at.form.A), float(at.form.B)
-        stationary = self.near(at.x) and step <= self.length(at.x) and at.misfit <= MISFIT
+        stationary = self.near(at.x) and step <= self.length(at.x) and at.misfit <= 10 * self.length(at.x)
         if not stationary or at.speed <= self._zero(at) or not A * B > 0 or not at.curvature > 0:
             return None
         if math.sqrt(A / B) <= self.length(at.x):

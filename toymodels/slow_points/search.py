@@ -42,7 +42,7 @@ class Candidate(NamedTuple):
     steepness: Array
     """Largest eigenvalue of the Hessian of q."""
     misfit: Array
-    """|J^T F|/(|J| |F|): zero at a stationary point of q."""
+    """|J^T F| over `curvature`: a bound on the distance to a stationary point of q."""
     form: NormalForm
 
 
@@ -125,8 +125,7 @@ def measure(field: Field, x: Array) -> Candidate:
     hessian = jax.hessian(_half_square(field))(x)
     hessian = jnp.where(jnp.all(jnp.isfinite(hessian)), hessian, jnp.eye(x.shape[0], dtype=x.dtype))
     curvature = jnp.linalg.eigvalsh((hessian + hessian.T) / 2)
-    size = jnp.linalg.norm(jacobian)
-    misfit = jnp.linalg.norm(jacobian.T @ value) / (size * speed + (speed == 0))
+    misfit = jnp.linalg.norm(jacobian.T @ value) / jnp.maximum(jnp.abs(curvature[0]), jnp.finfo(x.dtype).tiny)
     return Candidate(x, speed, rounding_floor(field, x), curvature[0], curvature[-1], misfit, normal_form(field, x))
 
 
