@@ -20,6 +20,7 @@ STEPS = 500
 COMPARED = [100, 300, 500]
 """Steps at which updates are laid beside their bounds."""
 LONG = 20_000
+EARLY = 10
 SMALL_STEPS = 5000
 """What is left of the start fades as beta1^n and e^(-2 rate n); the fastest growth, 0.1 a step, stays below e^709."""
 ONSET_STEPS = 100_000
@@ -42,6 +43,12 @@ def sweeps(scale: Scale) -> dict[str, Sweep | Onset]:
         )
         for problem in PROBLEMS
     }
+    # The first steps, where the corrections of the bias are far from 1.
+    planned["early"] = Sweep(
+        get_model("adam", problem="adversarial", record_every=1),
+        {"beta1": betas[::10], "beta2": betas[::10], "steps": EARLY},
+        seeds=1,
+    )
     planned |= {name: _small_rests(shift) for name, shift in (("small", 0.0), ("small_between", 0.5))}
     beta1 = 1 - np.geomspace(0.018, 5e-4, 64)
     beta2 = get_claim("adam.normal_curve").predict(beta1=beta1, **CURVE_START)
@@ -112,10 +119,14 @@ def measure(raw: Data) -> Data:
     bounds = together.map(np.exp).rename(log_max_update="max_update")
     bounds.max_update.attrs = {"long_name": "largest |u|", "units": "1"}
     bounds["error"] = ROUNDING * bounds.max_update
+    early = np.exp(raw["early"].log_max_update.isel(seed=0).sel(step=slice(1, None))).to_dataset(name="max_update")
+    early.max_update.attrs = bounds.max_update.attrs
+    early["error"] = ROUNDING * early.max_update
     growth = {name: slopes(raw[name].isel(seed=0)) for name in (*PROBLEMS, "curve", "small", "small_between")}
     return {
         "bounds": bounds,
         "adversarial": bounds.sel(problem="adversarial"),
+        "early": early,
         **{f"growth_{name}": dataset for name, dataset in growth.items()},
         "growth_silent": slopes(raw["silent"]),
         "onset": raw["onset"],
@@ -136,6 +147,15 @@ COMPARISONS = (
         id="adam.discrete_bound_attained",
         claim="adam.update_bound_discrete",
         data="adversarial",
+        observable="max_update",
+        kind=Exact(scale="log"),
+        margin=1e-3,
+        bind=BIND,
+    ),
+    Comparison(
+        id="adam.discrete_bound_attained_early",
+        claim="adam.update_bound_discrete",
+        data="early",
         observable="max_update",
         kind=Exact(scale="log"),
         margin=1e-3,
