@@ -358,7 +358,6 @@ def _forget_user_claims():
         del CLAIMS._claims[name]
 
 
-
 # --- registry, references, printing ----------------------------------------------------------------------------------
 
 

@@ -17,14 +17,17 @@ from sympy import (
     Integral,
     Interval,
     Rational,
+    atanh,
     cancel,
     diff,
+    exp,
     integrate,
     limit,
     log,
     oo,
     pi,
     series,
+    sinh,
     sqrt,
     symbols,
 )
@@ -308,6 +311,9 @@ plateau_loss_euler = Claim(
 )
 
 ASYMMETRY = (ABOVE / BELOW) ** Rational(2, 3) - 1
+# The same without the loss of digits where S is far below 1: e^u - 1 = 2 e^(u/2) sinh(u/2) with u = (4/3) atanh(S).
+HALF_LOG = Rational(2, 3) * atanh(SILENT)
+STEADY_ASYMMETRY = 2 * exp(HALF_LOG) * sinh(HALF_LOG)
 MIXED = Assumption(
     "not locked to two steps",
     Abs(log(8 * learning_rate * T**5 / pi**4 / ASYMMETRY)) >= log(2),
@@ -426,6 +432,12 @@ RETURNS = Step(
 )
 
 
+def _as_logarithms(expression: Expr) -> Expr:
+    """atanh and sinh by their definitions."""
+    logarithm = expression.replace(atanh, lambda x: log((1 + x) / (1 - x)) / 2)
+    return logarithm.replace(sinh, lambda x: (exp(x) - exp(-x)) / 2)
+
+
 def _locking(end: str, scaled: Expr, rho: Expr, words: str) -> Claim:
     """The rate, kappa (1 - S^2) = `scaled`, at which the lower point of the orbit is `rho`."""
     return Claim(
@@ -451,7 +463,8 @@ def _locking(end: str, scaled: Expr, rho: Expr, words: str) -> Claim:
                 f"at the {end} {words} lies at r*",
                 symbolic(
                     lambda law: (
-                        law * 8 * T**5 / pi**4 * ABOVE - ASYMMETRY * (1 + ASYMMETRY) ** Rational(3, 2) * rho**HALF5
+                        _as_logarithms(law) * 8 * T**5 / pi**4 * ABOVE
+                        - ASYMMETRY * (1 + ASYMMETRY) ** Rational(3, 2) * rho**HALF5
                     )
                 ),
             ),
@@ -459,8 +472,10 @@ def _locking(end: str, scaled: Expr, rho: Expr, words: str) -> Claim:
     )
 
 
-period_two_start = _locking("start", ASYMMETRY / (1 + ASYMMETRY), 1 / (1 + ASYMMETRY), "its upper point")
-period_two_end = _locking("end", ASYMMETRY * (1 + ASYMMETRY) ** Rational(3, 2), Rational(1), "its lower point")
+period_two_start = _locking("start", STEADY_ASYMMETRY / (1 + STEADY_ASYMMETRY), 1 / (1 + ASYMMETRY), "its upper point")
+period_two_end = _locking(
+    "end", STEADY_ASYMMETRY * (1 + STEADY_ASYMMETRY) ** Rational(3, 2), Rational(1), "its lower point"
+)
 
 CLAIMS = (
     period_two_start,

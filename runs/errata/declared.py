@@ -21,6 +21,7 @@ SET_ASIDE: Mapping[str, str] = {
             "ghost.sharp_slope_below",
             "ghost.learning_step_continuous",
             "ghost.plateau_loss_continuous",
+            "ghost.full_passage_in_noise",
         ),
         LIMIT,
     ),
