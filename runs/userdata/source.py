@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -153,7 +154,7 @@ class Source:
         return matches[0] if len(matches) == 1 else None
 
     def _logarithm(self, name: str) -> tuple[str, float] | None:
-        for prefix, base in (("log10_", 10.0), ("ln_", float(np.e))):
+        for prefix, base in (("log10_", 10.0), ("ln_", math.e)):
             found = self._plain(prefix + name)
             if found is not None:
                 return found, base
