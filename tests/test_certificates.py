@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import gc
 import itertools
 import json
@@ -13,16 +14,18 @@ import textwrap
 import time
 from typing import Any
 
+import example_claims
 import mpmath
 import numpy as np
 import pytest
 import sympy as sp
+from example_claims import FILE
 from flint import arb
 
 from theory import balls
 from theory.ballfunctions import ball_function
 from theory.certificate import Check, certified, high_precision, numerical, symbolic
-from theory.claim import Claim, Quantity, Source, Step, Vocabulary
+from theory.claim import Claim, Step, Vocabulary
 from theory.errors import ClaimUsageError
 from theory.limits import OutOfTime, time_limit
 from theory.registry import CLAIMS, load_claims
@@ -30,18 +33,15 @@ from theory.sampling import random_point
 from theory.verify import verify
 from theory.worker import run_step
 
+pytestmark = pytest.mark.usefixtures("forget_user_claims")
+
 POSITIVE = sp.Interval.open(0, sp.oo)
 V = Vocabulary()
 N = V.symbol("n", "a whole number", domain=sp.S.Naturals)
 X = V.symbol("x", "a real number")
 
 
-def make(statement: object, id: str = "test.law", **fields: object) -> Claim:
-    """A claim with everything else filled in."""
-    settings = {
-        "title": "A law", "vocabulary": V, "predicts": Quantity("rate"), "kind": "closed form", "source": Source.own()
-    }  # fmt: skip
-    return Claim(id=id, statement=statement, **(settings | fields))
+make = functools.partial(example_claims.make, vocabulary=V)
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------
@@ -388,50 +388,6 @@ def test_every_error_planted_in_a_statement_fails_a_step(id: str) -> None:
 
 
 # --- verification ----------------------------------------------------------------------------------------------------
-
-FILE = """
-import os, signal
-from sympy import Interval, oo
-from theory.claim import Claim, Quantity, Source, Step, Vocabulary, numerical, symbolic
-
-V = Vocabulary()
-y = V.symbol("y", "a number", domain=Interval.open(0, oo))
-
-
-def deaf():
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
-    while True:
-        pass
-
-
-def make(id, *checks):
-    steps = tuple(Step(f"step {k}", check) for k, check in enumerate(checks))
-    return Claim(id=id, title=id, statement=y, vocabulary=V, predicts=Quantity("q"), kind="closed form",
-                 source=Source.own(), derivation=steps)
-
-
-right = symbolic(lambda law: (law + 1)**2, lambda: y**2 + 2*y + 1)
-good = make("user.good", right, numerical(lambda: print("noise") or 0.0, tolerance=1, reason="chatter is harmless"))
-bad = make("user.bad", right, symbolic(lambda: y), numerical(lambda: 1/0, tolerance=1, reason="raises"))
-deaf_claim = make("user.deaf", numerical(deaf, tolerance=1, reason="cannot be interrupted"), right)
-crash = make("user.crash", numerical(lambda: os._exit(3), tolerance=1, reason="crashes"), right)
-CLAIMS = (good, bad, deaf_claim, crash)
-"""
-
-
-@pytest.fixture
-def user_file(tmp_path: pathlib.Path) -> pathlib.Path:
-    path = tmp_path / "user_claims.py"
-    path.write_text(FILE)
-    return path
-
-
-@pytest.fixture(autouse=True)
-def _forget_user_claims():
-    known = dict(CLAIMS)
-    yield
-    for name in set(CLAIMS) - set(known):
-        del CLAIMS._claims[name]
 
 
 def test_verification_in_worker_processes(user_file: pathlib.Path) -> None:

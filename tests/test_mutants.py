@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import sympy as sp
 import xarray as xr
+from example_claims import BETA1, BETA2, SHARP, TIMES, A, N, P, Q, T, X, make
 
 from runs.cli.main import main
 from runs.coverage import LEVELS, coverage, rate_line, summary
-from theory.claim import Assumption, Claim, Derived, Minimum, Quantity, Root, Source, Vocabulary
+from theory.claim import Claim, Minimum, Root, Vocabulary
 from theory.compiled import numeric
 from theory.knobs import FACTORS
 from theory.mutants import sample_points
@@ -23,53 +24,6 @@ from theory.variants import predict_variants
 from toymodels.comparator import Bound, Exact, Tally, Verdict, compare
 from toymodels.comparator.mutants import MutantResult
 from toymodels.comparator.resolution import resolutions
-
-POSITIVE = sp.Interval.open(0, sp.oo)
-
-V = Vocabulary()
-T = V.symbol("T", "length of the silent period", unit="time", domain=POSITIVE)
-THRESHOLD = V.symbol("threshold", "output threshold", unit="1/time", domain=POSITIVE, typical=(0.5, 3))
-BETA1 = V.symbol("beta1", "decay of the average", domain=sp.Interval.open(0, 1))
-BETA2 = V.symbol("beta2", "decay of squares", domain=sp.Interval.open(0, 1))
-N = V.symbol("n", "updates made", unit="step", domain=sp.S.Naturals)
-X = V.symbol("x", "a real number")
-Y = V.symbol("y", "another real number")
-P = V.symbol("p", "a positive number", domain=POSITIVE)
-Q = V.symbol("q", "another positive number", domain=POSITIVE)
-V.input("mu", "means", dims=("concept",))
-V.input("sigma", "spreads", domain=sp.Interval(0, sp.oo), dims=("concept",))
-A = V.symbol(
-    "a",
-    "second moments",
-    domain=POSITIVE,
-    dims=("concept",),
-    derived=Derived(lambda mu, sigma: mu**2 / mu.shape[-1] + sigma**2, ("mu", "sigma")),
-)
-V.input("initial_W", "start", dims=("row", "column"))
-S = V.symbol(
-    "s",
-    "relative start of the concept",
-    domain=sp.Interval.open(0, 1),
-    dims=("concept",),
-    derived=Derived(lambda w, a: np.diagonal(w, axis1=-2, axis2=-1) + 0 * a, ("initial_W", "a")),
-)
-
-
-def make(statement: object, id: str = "test.law", **fields: object) -> Claim:
-    """A claim with everything else filled in."""
-    settings = {
-        "title": "A law", "vocabulary": V, "predicts": Quantity("rate"), "kind": "closed form", "source": Source.own()
-    }  # fmt: skip
-    return Claim(id=id, statement=statement, **(settings | fields))
-
-
-SHARP = make(
-    3 * sp.pi**4 / (32 * T**5),
-    kind="threshold",
-    assumptions=(Assumption("sharp threshold", T * THRESHOLD >= 2000),),
-    validity={"sharpness": T * THRESHOLD},
-)
-TIMES = make(sp.log((1 - S) / S) / (4 * A))
 
 
 def ids(claim: Claim) -> set[str]:

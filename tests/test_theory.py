@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import sympy as sp
 import xarray as xr
+from example_claims import BETA1, SHARP, TIMES, N, T, V, X, make
 
 import theory
 from theory import claim as claim_module
@@ -22,7 +23,6 @@ from theory.claim import (
     Correction,
     Derived,
     Minimum,
-    Quantity,
     Root,
     Source,
     Vocabulary,
@@ -33,49 +33,8 @@ from theory.mutants import sample_points
 from theory.registry import CLAIMS, citation, get_claim, list_claims, load_claims, register
 from theory.statement import Formula
 
-POSITIVE = sp.Interval.open(0, sp.oo)
+pytestmark = pytest.mark.usefixtures("forget_user_claims")
 
-V = Vocabulary()
-T = V.symbol("T", "length of the silent period", unit="time", domain=POSITIVE)
-THRESHOLD = V.symbol("threshold", "output threshold", unit="1/time", domain=POSITIVE, typical=(0.5, 3))
-BETA1 = V.symbol("beta1", "decay of the average", domain=sp.Interval.open(0, 1))
-BETA2 = V.symbol("beta2", "decay of squares", domain=sp.Interval.open(0, 1))
-N = V.symbol("n", "updates made", unit="step", domain=sp.S.Naturals)
-X = V.symbol("x", "a real number")
-V.input("mu", "means", dims=("concept",))
-V.input("sigma", "spreads", domain=sp.Interval(0, sp.oo), dims=("concept",))
-A = V.symbol(
-    "a",
-    "second moments",
-    domain=POSITIVE,
-    dims=("concept",),
-    derived=Derived(lambda mu, sigma: mu**2 / mu.shape[-1] + sigma**2, ("mu", "sigma")),
-)
-V.input("initial_W", "start", dims=("row", "column"))
-S = V.symbol(
-    "s",
-    "relative start of the concept",
-    domain=sp.Interval.open(0, 1),
-    dims=("concept",),
-    derived=Derived(lambda w, a: np.diagonal(w, axis1=-2, axis2=-1) + 0 * a, ("initial_W", "a")),
-)
-
-
-def make(statement: object, id: str = "test.law", **fields: object) -> Claim:
-    """A claim with everything else filled in."""
-    settings = {
-        "title": "A law", "vocabulary": V, "predicts": Quantity("rate"), "kind": "closed form", "source": Source.own()
-    }  # fmt: skip
-    return Claim(id=id, statement=statement, **(settings | fields))
-
-
-SHARP = make(
-    3 * sp.pi**4 / (32 * T**5),
-    kind="threshold",
-    assumptions=(Assumption("sharp threshold", T * THRESHOLD >= 2000),),
-    validity={"sharpness": T * THRESHOLD},
-)
-TIMES = make(sp.log((1 - S) / S) / (4 * A))
 DECAY = make((1 - BETA1**N) / (1 - BETA1))
 
 
@@ -311,51 +270,6 @@ def test_special_functions() -> None:
         symbols = tuple(sorted(case.free_symbols, key=str))
         numbers = [0.3 if s == X else 0.7 for s in symbols]
         assert float(numeric(case, symbols)(*numbers)) == pytest.approx(value, rel=1e-12)
-
-
-FILE = """
-import os, signal
-from sympy import Interval, oo
-from theory.claim import Claim, Quantity, Source, Step, Vocabulary, numerical, symbolic
-
-V = Vocabulary()
-y = V.symbol("y", "a number", domain=Interval.open(0, oo))
-
-
-def deaf():
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
-    while True:
-        pass
-
-
-def make(id, *checks):
-    steps = tuple(Step(f"step {k}", check) for k, check in enumerate(checks))
-    return Claim(id=id, title=id, statement=y, vocabulary=V, predicts=Quantity("q"), kind="closed form",
-                 source=Source.own(), derivation=steps)
-
-
-right = symbolic(lambda law: (law + 1)**2, lambda: y**2 + 2*y + 1)
-good = make("user.good", right, numerical(lambda: print("noise") or 0.0, tolerance=1, reason="chatter is harmless"))
-bad = make("user.bad", right, symbolic(lambda: y), numerical(lambda: 1/0, tolerance=1, reason="raises"))
-deaf_claim = make("user.deaf", numerical(deaf, tolerance=1, reason="cannot be interrupted"), right)
-crash = make("user.crash", numerical(lambda: os._exit(3), tolerance=1, reason="crashes"), right)
-CLAIMS = (good, bad, deaf_claim, crash)
-"""
-
-
-@pytest.fixture
-def user_file(tmp_path: pathlib.Path) -> pathlib.Path:
-    path = tmp_path / "user_claims.py"
-    path.write_text(FILE)
-    return path
-
-
-@pytest.fixture(autouse=True)
-def _forget_user_claims():
-    known = dict(CLAIMS)
-    yield
-    for name in set(CLAIMS) - set(known):
-        del CLAIMS._claims[name]
 
 
 # --- registry, references, printing ----------------------------------------------------------------------------------
