@@ -102,7 +102,7 @@ def _window(raw: Data, name: str, observable: str) -> xr.Dataset:
     return data.assign_coords(r=data.r0_mean)
 
 
-def _least(raw: Data) -> xr.Dataset:
+def least(raw: Data) -> xr.Dataset:
     """Least loss over the grid of r around r*; between its points it may be lower by half a spacing's rise."""
     windows = _window(raw, "least", "loss")
     least = windows.loss.min("rho").to_dataset(name="least_loss")
@@ -131,7 +131,7 @@ def escaped(runs: xr.Dataset) -> xr.Dataset:
     return first.to_dataset().assign(error=xr.full_like(first, 0.5))
 
 
-def _fastest(raw: xr.Dataset) -> xr.Dataset:
+def fastest(raw: xr.Dataset) -> xr.Dataset:
     """Minimum of learning_rate * steps over confidence, by a polynomial of degree 4 in the logarithm."""
     runs = escaped(raw)
     spent = np.log(runs.escape_step * runs.learning_rate).transpose(..., "offset")
@@ -154,11 +154,11 @@ def measure(raw: Data) -> Data:
         "map": raw["map"][["loss", "gradient"]].isel(seed=0, step=0, drop=True),
         "above": _window(raw, "above", "gradient"),
         "below": _window(raw, "below", "gradient"),
-        "least": _least(raw),
+        "least": least(raw),
         "rest": at_rest,
         "best": steepest(at_rest, Z),
         "escape": escaped(raw["escape"]),
-        "fastest": _fastest(raw["crowd"]),
+        "fastest": fastest(raw["crowd"]),
     }
 
 

@@ -97,7 +97,7 @@ COMPARISONS = (
         observable="loss",
         kind=Exact(scale="relative"),
         margin=0.01,
-        bind={"T": "T", "sample_T": "sample_T", "sample_loss": "sample_loss"},
+        bind={name: name for name in ("T", "sample_T", "sample_loss", "kappa", "threshold", "confidence")},
         domain="kappa = 0.02 and 0.04, while the loss is above T/5; threshold and confidence fixed, T = 50 against 100",
     ),
     Comparison(

@@ -13,7 +13,7 @@ from runs.experiment import Comparison, Data, Experiment, Scale
 from runs.ghost_curve import INTEGRATOR
 from runs.ghost_onset import SHARP, unit_r, unit_rate
 from runs.trial import POINT, Range, Trial
-from theory.ghost_collapse import SPREAD, START, trapped_share
+from theory.ghost_collapse import SPREAD, START
 from theory.registry import get_claim
 from toymodels.comparator import Boundary, Exact, Statistical, styled
 from toymodels.engine import Sweep
@@ -65,7 +65,7 @@ def sweeps(scale: Scale) -> dict[str, Sweep]:
     scan = np.geomspace(0.04, 0.76, 48 if quick else 400)
     points, length = (33, 300) if quick else (161, 600)
     first = int(np.ceil(0.4 * (START + 5 * SPREAD) ** 2.5 / min(SHARES))) + 10
-    later = np.linspace(0.72, 0.82, 11 if quick else 41)
+    later = np.concatenate([[0.74], np.linspace(0.7525, 0.82, 9 if quick else 41)])
     normal = {"r0_law": "normal"}
     return {
         "scan": _oscillation(scan, BURN + 300, 2 if quick else 8),
@@ -81,9 +81,9 @@ def sweeps(scale: Scale) -> dict[str, Sweep]:
             seeds=20_000 if quick else 170_000,
         ),
         "later": Sweep(
-            get_model("ghost", record_every=300, **normal),
+            get_model("ghost", record_every=100, **normal),
             {**_descent(later, START, SPREAD), "steps": 300},
-            seeds=200 if quick else 2000,
+            seeds=1500 if quick else 20_000,
         ),
     }
 
@@ -93,7 +93,7 @@ def _orbit(raw: xr.Dataset) -> xr.DataArray:
     return raw.r / float(unit_r(T))
 
 
-def _stationary(raw: xr.Dataset) -> xr.Dataset:
+def stationary(raw: xr.Dataset) -> xr.Dataset:
     """Means over steps from BURN on, up to a step at which r is almost back where it was then: what the ends leave of
     a stationary mean is part of `error`. The sign is that of the gradient."""
     late = raw.isel(step=raw.step.values >= BURN)
@@ -114,7 +114,7 @@ def _stationary(raw: xr.Dataset) -> xr.Dataset:
     return data.drop_vars("step", errors="ignore").assign(error=error, sign_error=xr.ones_like(data.mean_sign) / back)
 
 
-def _gains(raw: xr.Dataset) -> xr.Dataset:
+def gains(raw: xr.Dataset) -> xr.Dataset:
     """Pairs of steps from above the optimum to below it and up again."""
     rho = _orbit(raw)
     size = rho.sizes["step"] - 2
@@ -156,13 +156,13 @@ def measure(raw: Data) -> Data:
     zone = float(unit_r(T)) / 4
     first, later = raw["first_pass"], raw["later"]
     landed = (first.landing_r < zone).where(np.isfinite(first.landing_r)).astype(float)
-    inside = (later.r.isel(step=-1, drop=True) < zone).astype(float)
+    inside = (later.r.sel(step=[100, 300]) < zone).astype(float)
     landed.attrs = inside.attrs = {"long_name": "share of runs trapped", "units": "1"}
     return {
-        "scan": _stationary(raw["scan"]),
-        "small": _stationary(raw["small"]),
-        "locked": _stationary(raw["locked"]),
-        "gains": _gains(raw["scan"]),
+        "scan": stationary(raw["scan"]),
+        "small": stationary(raw["small"]),
+        "locked": stationary(raw["locked"]),
+        "gains": gains(raw["scan"]),
         **{f"end_{name}": _bracket(raw[f"end_{name}"], name) for name in WINDOWS},
         "first_pass": xr.Dataset({"trapped": landed}),
         "later": xr.Dataset({"trapped": inside}),
@@ -212,7 +212,7 @@ def _tried_orbits(points: xr.Dataset, seeds: Sequence[int], fine: int) -> dict[s
 
 
 def _tried_means(raw: Mapping[str, xr.Dataset], points: xr.Dataset) -> xr.Dataset:
-    return _stationary(raw["orbits"].assign_coords(kappa=points.kappa))
+    return stationary(raw["orbits"].assign_coords(kappa=points.kappa))
 
 
 def _orbit_trial(low: float, high: float) -> Trial:
@@ -245,7 +245,7 @@ COMPARISONS = (
         domain="kappa from 0.32 to 0.74, mean over steps 400 to 700",
         rivals=("ghost.floor",),
         x="kappa",
-        trial=_orbit_trial(0.31, 0.745),
+        trial=_orbit_trial(0.3106, 0.745),
     ),
     Comparison(
         id="ghost.floor_where_locked",
@@ -321,6 +321,19 @@ COMPARISONS = (
         reason="linear near the onset only: 30 % too high at kappa = 1",
         x="kappa",
     ),
+    Comparison(
+        id="ghost.trapped_share",
+        claim="ghost.trapped_share",
+        data="later",
+        observable="trapped",
+        kind=Statistical(estimator="share"),
+        margin=0.15,
+        bind={name: name for name in ("T", "threshold", "confidence", "kappa", "step")},
+        domain="kappa from 0.7525 to 0.82, steps 100 and 300, normal starts at 4 +- 0.25 r*",
+        x="kappa",
+        hue="step",
+        overlay={"ylabel": "share of runs trapped"},
+    ),
 )
 
 
@@ -365,10 +378,13 @@ def trapped_figure(data: Data) -> Figure:
     figure = Figure(figsize=(6.8, 3.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     first, later = data["first_pass"].trapped.mean("seed"), data["later"].trapped.mean("seed")
-    near, kappa = np.linspace(0.72, 0.82, 51), np.linspace(0.7501, 2.1, 200)
-    left.plot(near, trapped_share(near, 300), label="map")
-    left.plot(later.kappa, later, "s", ms=4, color="k", label="training")
-    left.set(title="After 300 steps", xlabel="kappa", ylabel="share of runs trapped", ylim=(-0.03, 1.1))
+    near, kappa = np.linspace(0.7501, 0.82, 51), np.linspace(0.7501, 2.1, 200)
+    law = get_claim("ghost.trapped_share")
+    for steps, color in ((100, "C1"), (300, "C0")):
+        left.plot(near, law.predict(kappa=near, step=steps), color=color, label=f"map, {steps} steps")
+        measured = later.sel(step=steps)
+        left.plot(later.kappa, measured, "s", ms=4, color=color, mec="k", label=f"training, {steps} steps")
+    left.set(title="In the end", xlabel="kappa", ylabel="share of runs trapped", ylim=(-0.03, 1.1))
     upper = float(get_claim("ghost.certain_trapping").predict())
     for at, text, side in ((0.75, "3/4 ", "right"), (upper, " kappa_1", "left")):
         left.axvline(at, color="0.5", ls=":")

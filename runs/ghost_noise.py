@@ -185,6 +185,7 @@ COMPARISONS = (
         bind=SIGNED,
         domain="r D^(-2/3) from 0.6 to 5",
         beyond_domain=True,
+        trial=_trial(0.5, 12.0),
         expect="disagrees",
         reason="noise shortens the passage, by 15 % at r = 0.6 D^(2/3)",
         **AXES,
@@ -199,6 +200,7 @@ COMPARISONS = (
         bind=SIGNED,
         domain="D/r^(3/2) up to 0.4",
         rivals=("ghost.full_passage",),
+        trial=_trial(1.85, 12.0),
         **AXES,
     ),
     Comparison(
@@ -211,6 +213,7 @@ COMPARISONS = (
         bind=SIGNED,
         domain="r D^(-2/3) = -1 and -0.6, where the barrier is 1.3 and 0.6 times the noise",
         beyond_domain=True,
+        trial=_trial(-1.8, -0.5),
         expect="disagrees",
         reason="the barrier is not high: the escape takes longer by about 5 D/(24 |r|^(3/2)), a fifth",
         **AXES,

@@ -36,7 +36,8 @@ def unit_rate(T: np.ndarray | float) -> np.ndarray:
     return np.pi**4 / (8 * np.asarray(T, dtype=float) ** 5)
 
 
-def _over(T: np.ndarray, values: np.ndarray) -> xr.DataArray:
+def over_windows(T: np.ndarray, values: np.ndarray) -> xr.DataArray:
+    """Values that differ between windows."""
     return xr.DataArray(values, dims="T", coords={"T": T})
 
 
@@ -58,8 +59,8 @@ def sweeps(scale: Scale) -> dict[str, Onset]:
             ),
             axis="learning_rate",
             outcome=Outcome.TRAPPED,
-            low=_over(T, 0.5 * unit_rate(T)),
-            high=_over(T, 0.9 * unit_rate(T)),
+            low=over_windows(T, 0.5 * unit_rate(T)),
+            high=over_windows(T, 0.9 * unit_rate(T)),
             rel_tol=1.5e-3 if quick else 3e-4,
         )
 
@@ -88,8 +89,8 @@ def _plane(first: int, quick: bool) -> Onset:
         ),
         axis="learning_rate",
         outcome=Outcome.TRAPPED,
-        low=_over(T, 0.5 * unit_rate(T)),
-        high=_over(T, 0.9 * unit_rate(T)),
+        low=over_windows(T, 0.5 * unit_rate(T)),
+        high=over_windows(T, 0.9 * unit_rate(T)),
         rel_tol=2e-3,
     )
 

@@ -13,7 +13,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from runs.experiment import Comparison, Data, Experiment, Onset, Scale
-from runs.ghost_onset import unit_r, unit_rate
+from runs.ghost_onset import over_windows, unit_r, unit_rate
 from runs.trial import POINT, Range, Trial
 from theory.registry import get_claim
 from toymodels.comparator import Boundary, Exact, Statistical, styled
@@ -50,7 +50,7 @@ phases, and in each from a share (4/3) sqrt(d/50) for the sharpest output: 0.4 %
 of 1500 has a probability of 0.2 %."""
 
 
-def _phased(dt: float, rho: float) -> np.ndarray:
+def phased(dt: float, rho: float) -> np.ndarray:
     """r over PHASES phases from rho r* on, evenly in phase: the passage takes pi/(2 sqrt(r)) - (dt/2) log(r) + ..."""
     r = rho * float(unit_r(LENGTH)) * np.linspace(1, 1.5, 20_001)
     phase = (np.pi / (2 * np.sqrt(r)) - dt / 2 * np.log(r)) / dt
@@ -58,22 +58,11 @@ def _phased(dt: float, rho: float) -> np.ndarray:
     return np.interp(-wanted, -phase, r)
 
 
-def _expected_onset(T: np.ndarray, dt: np.ndarray) -> xr.DataArray:
-    """Where brackets are centred."""
-    along = xr.DataArray(T, dims="T", coords={"T": T})
-    return get_claim("ghost.critical_learning_rate_euler").predict(
-        T=along,
-        dt=xr.DataArray(dt, dims="T", coords={"T": T}),
-        threshold=THRESHOLD,
-        confidence=xr.DataArray(CONFIDENCES, dims="confidence", coords={"confidence": CONFIDENCES}),
-    )
-
-
 def sweeps(scale: Scale) -> dict[str, Sweep | Onset]:
     """Slopes over whole phases; onset of trapping in a first step; floors; one confidence resolved, others not."""
     quick = scale == "quick"
     euler = get_model("ghost", scheme="euler")
-    r = np.array([[_phased(dt, rho) for dt in STEPS] for rho in RHO])
+    r = np.array([[phased(dt, rho) for dt in STEPS] for rho in RHO])
     starts = xr.DataArray(r, dims=("rho", "dt", "phase"), coords={"rho": RHO})
     planned: dict[str, Sweep | Onset] = {
         "slope": Sweep(
@@ -108,8 +97,8 @@ def sweeps(scale: Scale) -> dict[str, Sweep | Onset]:
         ),
         axis="learning_rate",
         outcome=Outcome.TRAPPED,
-        low=0.85 * _expected_onset(lengths, coarse),
-        high=1.2 * _expected_onset(lengths, coarse),
+        low=over_windows(lengths, 0.1 * unit_rate(lengths)),
+        high=over_windows(lengths, 1.5 * unit_rate(lengths)),
         rel_tol=0.01 if quick else 0.003,
     )
     rates = SLOW * unit_rate(LENGTH)
@@ -159,7 +148,7 @@ def _locking_sweep() -> Sweep:
     )
 
 
-def _locking(runs: xr.Dataset) -> dict[str, xr.Dataset]:
+def locking(runs: xr.Dataset) -> dict[str, xr.Dataset]:
     """Rates between the last rung that does not lock and the first that does, at each end of the window."""
     last = runs.r.isel(step=slice(-3, None), seed=0)
     back, once = (abs(last.isel(step=-1) / last.isel(step=k) - 1) for k in (0, 1))
@@ -180,7 +169,7 @@ def _locking(runs: xr.Dataset) -> dict[str, xr.Dataset]:
     return found
 
 
-def _mean(slopes: xr.Dataset) -> xr.Dataset:
+def mean_slope(slopes: xr.Dataset) -> xr.Dataset:
     """Mean over the phases at the r of their middle, slopes carried there as r^(-3/2); error: every second phase."""
     middle = slopes.r.median("phase")
     carried = slopes.gradient * (slopes.r / middle) ** 1.5
@@ -189,7 +178,7 @@ def _mean(slopes: xr.Dataset) -> xr.Dataset:
     return data.assign_coords({name: slopes[name] for name in ("T", "threshold")})
 
 
-def _steepest(slopes: xr.Dataset) -> xr.Dataset:
+def steepest(slopes: xr.Dataset) -> xr.Dataset:
     """The largest slope relative to r^(-3/2), and its r."""
     found = slopes.isel(phase=(slopes.gradient * slopes.r**1.5).argmax("phase"))
     # Between neighbouring phases a peak may rise by a part of the inverse squared count of phases.
@@ -205,14 +194,14 @@ def measure(raw: Data) -> Data:
     onset, floor = raw["onset"], raw["floor"][["mean_loss"]].isel(step=-1)
     return {
         "slopes": slopes,
-        "mean": _mean(slopes),
-        "steepest": _steepest(slopes),
+        "mean": mean_slope(slopes),
+        "steepest": steepest(slopes),
         **{f"single_{c:g}": single.sel(confidence=c) for c in CONFIDENCES},
         "onset": onset.assign(slack=xr.full_like(onset.lower, SLACK)),
         "floor": floor.sel(confidence=CONFIDENCES[:4]),
         "floor_coarse": floor.sel(confidence=[1.0]),
         "floor_stuck": floor.sel(confidence=[2.0]),
-        **_locking(raw["locking"].assign_coords(rung_index=("rung", np.arange(raw["locking"].sizes["rung"])))),
+        **locking(raw["locking"].assign_coords(rung_index=("rung", np.arange(raw["locking"].sizes["rung"])))),
         "soft": raw["soft"][["mean_loss"]].isel(step=-1),
     }
 

@@ -367,6 +367,7 @@ POOL: dict[str, Range | Choice] = {"ratio": RATIO, "init_scale": SMALL_SCALE}
 SPREAD: dict[str, Range | Choice] = {
     "init_correlation": Range(0.0, 0.8, "correlation between rows of the start", default=0.0)
 }
+SPREAD_TRIAL = _learning(_learned, MEAN, 200, **SPREAD)
 
 TRIALS = {
     **{
@@ -376,7 +377,7 @@ TRIALS = {
     "sim.learning_time_corner": _learning(_learned, Statistical(over=OVER, estimator="q90"), 60),
     "sim.learning_time_corrected": _learning(_learned, MEDIAN, 60),
     "sim.learning_time_naive": _learning(_weak, MEDIAN, 200),
-    "sim.learning_time_mean": _learning(_learned, MEAN, 200, **SPREAD),
+    "sim.learning_time_mean": SPREAD_TRIAL,
     "sim.learning_time_variance": _learning(_learned, MEAN, 200),
     **{f"sim.off_diagonal_peak_{what}": PEAK for what in ("time", "height")},
     **{f"sim.swing_by_{which}_time": TURNING for which in ("minimum", "bump")},

@@ -15,16 +15,20 @@ from toymodels.outcome import Outcome
 
 SETTINGS = {
     "ghost": {"T": [20.0, 50.0], "threshold": 20.0, "confidence": 2.0, "steps": 4},
+    "ghost_flow": {"planted_r": [1e-3, 1e-2]},
     "ghost_passage": {"r": [-1e-4, 1e-4], "steps": 2000},
     "sim": {"learning_rate": [0.02, 0.05], "steps": 60},
+    "sim_net": {"learning_rate": [0.02, 0.05], "steps": 60},
     "adam": {"beta1": [0.5, 0.9], "steps": 30},
 }
 """Small sweeps; a new model adds its own line, or is tried at its defaults."""
 
 HOSTILE = {
     "ghost": {"learning_rate": 1e300},
+    "ghost_flow": {"planted_r": 1e300},
     "ghost_passage": {"noise": 1e300},
     "sim": {"learning_rate": 1e6},
+    "sim_net": {"learning_rate": 1e6},
     "adam": {"learning_rate": 1e300},
 }
 """A setting that ruins a run."""

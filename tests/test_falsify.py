@@ -17,10 +17,11 @@ from runs.falsify import Judgement, Ledger, Search, falsify, select
 from runs.falsify import ledger as ledger_module
 from runs.falsify.ledger import BudgetSpent
 from runs.falsify.registry import TRIALS, comparisons, searchable, searches
-from runs.falsify.search import block
+from runs.falsify.search import block, look
 from runs.falsify.shrink import shrink, simpler
 from runs.falsify.space import Point, Space
 from runs.trial import Choice, Range
+from theory.claim import Minimum, Root
 from theory.registry import CLAIMS
 from toymodels.errors import UsageError
 
@@ -220,11 +221,36 @@ def test_an_exact_claim_is_not_accused(
     assert not (tmp_path / "witness.json").exists()
 
 
-def wrong_search(factor: float) -> Search:
-    """The exact growth rate of Adam's largest update, times a factor."""
-    search = select("adam.growth_rate")
-    statement = factor * search.claim.statement.expression
-    return dataclasses.replace(search, claim=dataclasses.replace(search.claim, statement=statement))
+def wrong_search(factor: float, claim: str = "adam.growth_rate") -> Search:
+    """The law of a claim, by default the exact growth rate of Adam's largest update, times a factor."""
+    search = select(claim)
+    law = search.claim.statement
+    if isinstance(law, Root | Minimum):
+        wrong = dataclasses.replace(law, result=factor * (law.unknown if law.result is None else law.result))
+    else:
+        wrong = factor * law.expression
+    return dataclasses.replace(search, claim=dataclasses.replace(search.claim, statement=wrong))
+
+
+@pytest.mark.parametrize(
+    ("claim", "factor", "values"),
+    [
+        ("ghost.window_5_upper", 1.01, {"depth": 1e4, "offset": 50.0}),
+        ("ghost.two_step_gain", 1.05, {"kappa": 0.3, "depth": 1e4, "offset": 50.0}),
+        ("ghost.least_loss", 1.02, {"T": 60.0, "depth": 1e5, "offset": 1.0}),
+        ("ghost.learning_step_euler", 1.03, {"share": 1e-3, "start": 3.0, "confidence": 0.1, "dt": 0.1}),
+        ("ghost.weak_noise_passage", 1.06, {"scaled_r": 3.0, "noise": 1e-6}),
+    ],
+)
+def test_a_trial_of_the_ghost_finds_a_wrong_factor_and_lets_the_right_law_pass(
+    claim: str, factor: float, values: dict[str, float]
+) -> None:
+    for search, accused in ((wrong_search(factor, claim), True), (wrong_search(1.0, claim), False)):
+        judgement = look(
+            search, search.space().fixing(values), range(search.trial.confirm_seeds or search.trial.seeds)
+        )[1]
+        assert judgement.compared
+        assert judgement.disagrees == accused
 
 
 def test_a_wrong_factor_is_found_and_the_right_one_is_not(tmp_path: Path) -> None:

@@ -68,9 +68,13 @@ def find(form: str, seed: int, r: float, noise: float = 0.0):
     return find_slow_points(FIELDS[form], starts, args=(matrix, inverse, r)), matrix, inverse
 
 
+TILTS = pytest.mark.parametrize("seeds", [2, pytest.param(20, marks=pytest.mark.slow)])
+
+
+@TILTS
 @pytest.mark.parametrize("size", [1e-8, 1e-6, 1e-4, 1e-2])
-def test_a_weakly_stable_fixed_point_is_no_ghost_and_a_ghost_no_fixed_point(size: float) -> None:
-    for seed in range(20):
+def test_a_weakly_stable_fixed_point_is_no_ghost_and_a_ghost_no_fixed_point(size: float, seeds: int) -> None:
+    for seed in range(seeds):
         (ghost,), matrix, _ = find("saddle_node", seed, size)
         assert ghost.kind is Kind.GHOST
         assert ghost.attracting
@@ -102,10 +106,11 @@ def test_at_the_saddle_node_itself_the_point_is_marginal() -> None:
     assert [point.kind for point in found] == [Kind.MARGINAL]
 
 
+@TILTS
 @pytest.mark.parametrize("r", [-1e-2, -1e-5, 1e-5, 1e-2])
 @pytest.mark.parametrize("form", ["transcritical", "pitchfork", "hopf"])
-def test_other_normal_forms_have_fixed_points_only(form: str, r: float) -> None:
-    for seed in range(20):
+def test_other_normal_forms_have_fixed_points_only(form: str, r: float, seeds: int) -> None:
+    for seed in range(seeds):
         found, _, inverse = find(form, seed, r)
         assert all(point.fixed for point in found)
         places = sorted((inverse @ point.location)[0] for point in found)

@@ -20,6 +20,7 @@ from theory import (
     ghost_plateau,
     ghost_reduction,
     ghost_rivals,
+    ghost_shares,
     ghost_slope,
     ghost_training,
 )
@@ -31,6 +32,7 @@ CLAIMS = (
     *ghost_training.CLAIMS,
     *ghost_plateau.CLAIMS,
     *ghost_locking.CLAIMS,
+    *ghost_shares.CLAIMS,
     *ghost_rivals.CLAIMS,
     *ghost_euler.CLAIMS,
     *ghost_escape.CLAIMS,

@@ -6,6 +6,7 @@ it falls by one in each. Runs from far above, however spread, arrive with the ph
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ SERIES = tuple(sp.Rational(*pair) for pair in ((1, 5), (-39, 320), (151, 1600), 
 CLIMB = 60
 """Steps up the plateau after which the series is good to 1e-12."""
 ZONE = 0.25
-START, SPREAD, STARTS = 4.0, 0.25, 4001
+START, SPREAD, STARTS = 4.0, 0.25, 20_001
 """Normal starts in units of r*: mean and standard deviation, and the number of quantiles that stand for them."""
 
 
@@ -45,20 +46,24 @@ def collapsed_step(rho: np.ndarray, kappa: Any) -> np.ndarray:
     return np.where(rho <= ZONE, rho, rho - np.where(rho > 1, size, -size))
 
 
+@functools.lru_cache(maxsize=4096)
+def _trapped(kappa: float, steps: int) -> float:
+    rho = START + SPREAD * ndtri((np.arange(STARTS) + 0.5) / STARTS)
+    for _ in range(steps):
+        rho = collapsed_step(rho, kappa)
+    return float((rho <= ZONE).mean())
+
+
 def trapped_share(kappa: Any, steps: Any) -> np.ndarray:
     """Share of runs in the no-learning zone after `steps` steps from normal starts at START +- SPREAD; broadcasts.
 
-    An average over STARTS quantiles of the starts: within 5e-3. NaN where kappa or steps is not positive.
+    An average over STARTS quantiles of the starts: within 3e-3. NaN where kappa or steps is not positive.
     """
     kappa, steps = np.broadcast_arrays(np.asarray(kappa, dtype=float), np.asarray(steps, dtype=float))
-    starts = START + SPREAD * ndtri((np.arange(STARTS) + 0.5) / STARTS)
     shares = np.full(kappa.shape, np.nan)
     for index in np.ndindex(kappa.shape):
         if kappa[index] > 0 and 0 < steps[index] < 1e5:
-            rho = starts
-            for _ in range(round(float(steps[index]))):
-                rho = collapsed_step(rho, kappa[index])
-            shares[index] = (rho <= ZONE).mean()
+            shares[index] = _trapped(float(kappa[index]), round(float(steps[index])))
     return shares
 
 
@@ -76,3 +81,10 @@ class PlateauPhase(sp.Function):
 
     nargs = 1
     _imp_ = _plain(plateau_phase)
+
+
+class TrappedShare(sp.Function):
+    """`trapped_share` as a function of sympy."""
+
+    nargs = 2
+    _imp_ = _plain(trapped_share)

@@ -8,19 +8,11 @@ points with D lie above the optimum and those with U below, so that windows end 
 
 from __future__ import annotations
 
-import numpy as np
-from sympy import Expr, Rational, log, pi, series, simplify, symbols
+from sympy import Expr, Rational, pi, series, simplify, symbols
 
 from theory.ballfunctions import ball_function
 from theory.balls import certified_root, certified_unique_root
-from theory.claim import Assumption, Claim, Correction, Quantity, Root, Source, Step, certified, numerical, symbolic
-from theory.compiled import numeric
-from theory.ghost_collapse import (
-    SERIES,
-    ZONE,
-    PlateauPhase,
-    plateau_phase,
-)
+from theory.claim import Assumption, Claim, Quantity, Root, Source, Step, certified, symbolic
 from theory.ghost_passage import BLOW_UP
 from theory.ghost_slope import SHARP
 from theory.ghost_vocabulary import KAPPA, OPTIMUM, T, V, kappa, learning_rate, orbit_u, r, sample_rho, threshold
@@ -147,7 +139,11 @@ locked_floor = Claim(
     kind="closed form",
     assumptions=(
         *SHARP,
-        Assumption("above the lower end of the window", KAPPA > 0.3078, "ghost.window_3_lower"),
+        Assumption(
+            "inside the window, and nothing else is stable",
+            KAPPA > 0.3105,
+            "from its lower end, 0.3078, up to 0.3101 an orbit of period 8 is stable too, and takes half of the starts",
+        ),
         Assumption("below its upper end", KAPPA < 0.7717, "ghost.certain_trapping"),
     ),
     validity={"relative_rate": KAPPA, "distance": 1 / (threshold * T)},
@@ -263,70 +259,4 @@ mean_sign_law = Claim(
     ),
 )  # fmt: skip
 
-SHARE = 1 - PlateauPhase(kappa ** -Rational(2, 5)) + PlateauPhase(kappa ** -Rational(2, 5) / 4)
-
-
-def _series_phase(w: Expr) -> Expr:
-    return 2 * w / 5 + 3 * log(w) / 10 + sum(c / w ** (power + 1) for power, c in enumerate(SERIES))
-
-
-def _series_step() -> Expr:
-    """Phase at w less that after a step, w (1 - 1/w)^(5/2), to order w^-4, w = 1/e."""
-    after = (1 - e) ** Rational(5, 2) / e
-    logs = Rational(3, 10) * (-log(e) - (Rational(5, 2) * log(1 - e) - log(e)))
-    rest = lambda w: _series_phase(w) - 3 * log(w) / 10  # noqa: E731
-    return series(simplify(rest(1 / e) - rest(after)) + logs, e, 0, 5).removeO()
-
-
-def _abel(u: float) -> float:
-    return float(plateau_phase(u) - plateau_phase(u - u**-1.5))
-
-
-first_pass_share = Claim(
-    id="ghost.first_pass_share",
-    title="Share of runs trapped when they first pass the optimum",
-    statement=SHARE,
-    vocabulary=V,
-    predicts=Quantity("trapped"),
-    kind="closed form",
-    assumptions=(Assumption("above the onset", kappa > 0.75),),
-    source=Source.own("phase of the plateau between the edge of the zone and the optimum"),
-    corrects=Correction("ghost.first_pass_share_linear", classed="assumption fails", note="not only near the onset"),
-    notation="from far above, with starts spread smoothly over steps; the phase is the Abel function of u - u^(-3/2)",
-    derivation=(
-        Step(
-            "in u = rho kappa^(-2/5) descent has no parameter",
-            symbolic(lambda: down(k ** Rational(2, 5) * p, k), lambda: k ** Rational(2, 5) * down(p, 1)),
-        ),
-        Step("the series of its phase falls by one in a step, up to w^-5", symbolic(_series_step, lambda: 1)),
-        Step(
-            "so does the phase everywhere",
-            numerical(_abel, lambda u: 1.0, over={"u": (0.8, 30)}, tolerance=1e-10, reason="float64; series to w^-5"),
-        ),
-        Step(
-            "runs with an even phase are trapped if they jump from above 1 to below 1/4: all but the share of phases "
-            "between 1/4 and 1, of which each run visits one",
-            numerical(
-                lambda law, kappa: float(numeric(law, tuple(law.free_symbols))(kappa)),
-                lambda kappa: _landed(kappa),
-                over={"kappa": (0.8, 3)},
-                tolerance=4e-3,
-                samples=6,
-                reason="share among 40 001 iterated starts",
-            ),
-        ),
-    ),
-)
-
-
-def _landed(rate: float) -> float:
-    """Share of iterated starts, normal about rho = 6, whose first point below 1 lies in the zone."""
-    from scipy.special import ndtri
-
-    rho = 6 + 0.4 * ndtri((np.arange(40_001) + 0.5) / 40_001)
-    while (above := rho > 1).any():
-        rho = np.where(above, rho - rate * np.abs(rho) ** -1.5, rho)
-    return float((rho < ZONE).mean())
-
-
-CLAIMS = (*WINDOWS, locked_floor, two_step_gain, mean_sign_law, first_pass_share)
+CLAIMS = (*WINDOWS, locked_floor, two_step_gain, mean_sign_law)

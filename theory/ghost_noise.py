@@ -232,7 +232,9 @@ kramers_escape = Claim(
     order=1,
     assumptions=(
         Assumption("there is a barrier", signed_r < 0),
-        Assumption("it is high", noise < 0.3 * (-signed_r) ** Rational(3, 2), "next order 5 noise/(48 |r|^(3/2))"),
+        Assumption(
+            "it is high", noise < 0.14 * (-signed_r) ** Rational(3, 2), "next order 5 noise/(24 |r|^(3/2)), 3 % there"
+        ),
     ),
     validity={"scaled_r": Z},
     source=Source.own("Kramers' rate for the potential -(r x + x^3/3)"),

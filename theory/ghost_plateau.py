@@ -144,7 +144,16 @@ learning_step = Claim(
     kind="asymptotic",
     small_parameter=KAPPA,
     order=1,
-    assumptions=(*SHARP, ABOVE, MANY),
+    assumptions=(
+        *SHARP,
+        ABOVE,
+        MANY,
+        Assumption(
+            "what is left out is a small share of the steps",
+            (KAPPA**2 / 2 + 5 / (threshold * T)) / ((initial_r / OPTIMUM) ** HALF5 - 1) <= 5e-4,
+            "kappa/5 of a step less in the next order; a finite threshold is passed at T for r below r*",
+        ),
+    ),
     validity={"relative_rate": KAPPA, "distance": 1 / (threshold * T)},
     source=Source.own("N(r) - N(r - h(r)) = 1 with the step h(r), to second order in h"),
     corrects=Correction(
@@ -351,6 +360,11 @@ sample_T = V.symbol(
 )
 
 
+FIRST_DESCENT = Rational(1, 5)
+"""Loss over T down to which runs are compared."""
+EDGE_KAPPA = Rational(11, 36)
+
+
 def _scaled_step() -> sp.Expr:
     """Change of rho = r/r* in one step of descent above r*, at the learning rate of a given kappa."""
     rho, optimum = sp.Symbol("rho", positive=True), sp.pi**2 / (4 * T**2)
@@ -365,9 +379,36 @@ collapse = Claim(
     vocabulary=V,
     predicts=Quantity("loss", unit="time"),
     kind="identity",
+    assumptions=(
+        *SHARP,
+        Assumption("so is the threshold of the other run", threshold * sample_T >= 2000.0),
+        Assumption("the runs are on the plateau", sample_loss / sample_T >= FIRST_DESCENT, "before they cross r*"),
+        Assumption(
+            "no run comes back to such a loss",
+            kappa <= EDGE_KAPPA,
+            "after crossing r* the least difference may send two runs to opposite sides: of losses above T/5 after "
+            "the crossing 2 % differ by more than 1 % at kappa 0.43 to 0.6, a quarter at 0.6 to 0.75, a third above",
+        ),
+    ),
+    validity={"relative_rate": kappa, "distance": 1 / (threshold * T)},
     source=Source.own("in units of r* and T only kappa is left of the descent"),
     derivation=(
         Step("a step of rho = r/r* depends on kappa and rho alone", symbolic(_scaled_step)),
+        Step(
+            "the lowest landing, 1 - kappa, has a loss of T/5 at kappa = 11/36",
+            symbolic(lambda: (rho ** -Rational(1, 2) - 1).subs(rho, 1 - EDGE_KAPPA), lambda: FIRST_DESCENT),
+        ),
+        Step(
+            "below that kappa it has less, and so have both ends of the way back up, from just below r* and from there",
+            certified(
+                lambda: [
+                    (1 - k) ** -Rational(1, 2) - 1 < FIRST_DESCENT,
+                    1 - (1 + k) ** -Rational(1, 2) < FIRST_DESCENT,
+                    1 - (1 - k + k * (1 - k) ** -HALF3) ** -Rational(1, 2) < FIRST_DESCENT,
+                ],
+                over={k: (Rational(1, 1000), Rational(305, 1000))},
+            ),
+        ),
         Step(
             "the statement takes the loss at rho and sample_T, |T - t*|, to the loss at rho and T",
             symbolic(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sympy import Expr, Rational, Symbol, exp, factor, integrate, pi, sign, simplify, sqrt, symbols, tan
+from sympy import Abs, Expr, Rational, Symbol, exp, factor, integrate, pi, sign, simplify, sqrt, symbols, tan
 
 from theory.balls import certified_unique_root
 from theory.claim import (
@@ -59,7 +59,15 @@ sharp_slope = Claim(
     vocabulary=V,
     predicts=Quantity("gradient", unit="time^3"),
     kind="closed form",
-    assumptions=(*SHARP, ALIVE),
+    assumptions=(
+        *SHARP,
+        ALIVE,
+        Assumption(
+            "the crossing does not fall on T",
+            Abs(r / OPTIMUM - 1) >= 4 / (threshold * T),
+            "nearer to r* than 2/(threshold T) the threshold is passed on the other side of T",
+        ),
+    ),
     validity={"distance": 1 / (threshold * T), "softness": SILENT},
     source=Source(
         PAPER,
@@ -116,7 +124,16 @@ slope_below = Claim(
     vocabulary=V,
     predicts=Quantity("gradient", unit="time^3"),
     kind="closed form",
-    assumptions=(*FAR, ALIVE, Assumption("below the optimum", r / OPTIMUM < 1.0)),
+    assumptions=(
+        *FAR,
+        ALIVE,
+        Assumption("below the optimum", r / OPTIMUM < 1.0),
+        Assumption(
+            "the output has hardly begun to rise at T",
+            2 * (OUTPUT.subs(x, sqrt(r) * tan(sqrt(r) * T)) - SILENT) / (1 - SILENT) ** 2 <= 0.008,
+            "the rise before T takes that share from the slope: 4 % for r = 0.98 r*, threshold T = 2000, S = 0.27",
+        ),
+    ),
     validity={"distance": 1 / (threshold * T), "softness": SILENT},
     source=Source.own("the output rises from S = sigmoid(-confidence threshold), not from 0"),
     corrects=Correction("ghost.sharp_slope", classed="assumption fails", note="the printed slope is the case S = 0"),
@@ -136,7 +153,15 @@ least_loss = Claim(
     vocabulary=V,
     predicts=Quantity("least_loss", unit="time"),
     kind="closed form",
-    assumptions=FAR,
+    assumptions=(
+        *FAR,
+        Assumption(
+            "the output rises fast beside what rest costs",
+            1 / (confidence * threshold**2 * T * SILENT**2) <= 0.005,
+            "the rise costs up to 1/(confidence threshold^2), 0.6 % of S^2 T there, six times S^2 T for "
+            "threshold T = 2000 and confidence threshold = 6",
+        ),
+    ),
     validity={"distance": 1 / (threshold * T), "softness": SILENT},
     source=Source.own("the silent half costs S^2 T even where the switch comes in time"),
     derivation=(

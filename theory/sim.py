@@ -12,6 +12,26 @@ is the map at the beginning of the stretch that a law describes.
 
 from __future__ import annotations
 
-from theory import sim_learning_time, sim_linear, sim_rivals, sim_swing_by
+from theory import (
+    sim_distribution,
+    sim_extrema,
+    sim_learning_time,
+    sim_linear,
+    sim_recurrence,
+    sim_rivals,
+    sim_stages,
+    sim_swing_by,
+    sim_trajectory,
+)
 
-CLAIMS = (*sim_linear.CLAIMS, *sim_learning_time.CLAIMS, *sim_swing_by.CLAIMS, *sim_rivals.CLAIMS)
+CLAIMS = (
+    *sim_linear.CLAIMS,
+    *sim_learning_time.CLAIMS,
+    *sim_swing_by.CLAIMS,
+    *sim_stages.CLAIMS,
+    *sim_recurrence.CLAIMS,
+    *sim_distribution.CLAIMS,
+    *sim_trajectory.CLAIMS,
+    *sim_extrema.CLAIMS,
+    *sim_rivals.CLAIMS,
+)

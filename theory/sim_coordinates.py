@@ -36,7 +36,7 @@ def diagonal(w: Array, a: Array) -> Array:
 
 def pivots(w: Array, a: Array) -> Array:
     """s_p: the Schur complement of concept p after all stronger ones, shape (..., s)."""
-    w, a, order = _ordered(w, a)
+    w, a, order = ordered(w, a)
     return _unordered(_factor(w, a.shape[-1])[0], order)
 
 
@@ -47,7 +47,7 @@ def shifts(w: Array, a: Array) -> Array:
     without data (a_j = 0), hold p back (later, positive). Both are first order in L^2 and uniform in a_j/a_p
     and s, because the integrals begin at the start of training, not at time minus infinity.
     """
-    w, a, order = _ordered(w, a)
+    w, a, order = ordered(w, a)
     concepts, d = a.shape[-1], w.shape[-1]
     full = np.concatenate([a, np.zeros((*a.shape[:-1], d - concepts))], axis=-1)
     s, loading = _factor(w, concepts)
@@ -84,7 +84,7 @@ def _prefactor(alpha: Any, s: Any) -> Any:
 
 def strongest_two(w: Array, mu: Array, sigma: Array) -> Array:
     """(mu_1, mu_2, a_1, a_2, w_11, w_12, w_22, s_2): 1 the strongest concept, 2 the next. Shape (..., 8)."""
-    w, a, order = _ordered(w, strengths(mu, sigma))
+    w, a, order = ordered(w, strengths(mu, sigma))
     mu = np.take_along_axis(np.broadcast_to(mu, order.shape), order, axis=-1)
     w11, w12, w22 = w[..., 0, 0], w[..., 0, 1], w[..., 1, 1]
     with np.errstate(all="ignore"):
@@ -92,7 +92,7 @@ def strongest_two(w: Array, mu: Array, sigma: Array) -> Array:
     return np.stack(columns, axis=-1)
 
 
-def _ordered(w: Array, a: Array) -> tuple[Array, Array, Array]:
+def ordered(w: Array, a: Array) -> tuple[Array, Array, Array]:
     """W and a with concepts by descending strength and all leading axes broadcast, and the order itself."""
     lead = np.broadcast_shapes(w.shape[:-2], a.shape[:-1])
     concepts, d = a.shape[-1], w.shape[-1]

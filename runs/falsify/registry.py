@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from runs import trials_adam, trials_ghost, trials_sim
+from runs import trials_adam, trials_ghost, trials_reduction, trials_sim
 from runs.experiment import Comparison
 from runs.falsify.judging import Search
 from runs.registry import experiments
@@ -14,7 +14,13 @@ from theory.claim import Claim
 from theory.registry import get_claim
 from toymodels.errors import UsageError, unknown
 
-TRIALS: Mapping[str, Trial] = {**trials_ghost.TRIALS, **trials_sim.TRIALS, **trials_adam.TRIALS}
+TRIALS: Mapping[str, Trial] = {
+    **trials_ghost.TRIALS,
+    **trials_reduction.TRIALS,
+    **trials_sim.TRIALS,
+    **trials_sim_stages.TRIALS,
+    **trials_adam.TRIALS,
+}
 """Trials by the id of the comparison that they serve."""
 
 

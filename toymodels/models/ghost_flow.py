@@ -1,18 +1,20 @@
 """Passages through a ghost planted in many dimensions: the simulated side of the reduction to one dimension.
 
-The planted flow is du/dt = r + u^2, dy/dt = -rates y (d - 1 of them from 1 to 3), seen in other coordinates:
+The planted flow is du/dt = r + u^2 + cubic u^3 + quartic u^4, dy/dt = -rates y (d - 1 of them from 1 to 3), seen in
+other coordinates:
 
     x = M (U, Y),   U = u + mixing (p.y) u,   Y = y + bend c u^2
 
-M is a random rotation times 1 + tilt G/sqrt(d), G Gaussian, p and c are random unit vectors: eigenvectors are not
-orthogonal, and the slow manifold is bent. All draws come from the key. The slow-point search sees x and F(x) only.
+M is a random rotation times 1 + tilt G/sqrt(d), G Gaussian, p and c are random unit vectors, orthogonal to each other
+so that the inverse is explicit (in two dimensions c is 0): eigenvectors are not orthogonal, and the slow manifold is
+bent. All draws come from the key. The slow-point search sees x and F(x) only.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,15 +25,13 @@ from toymodels.model import Observable, ToyModel
 from toymodels.outcome import Outcome
 from toymodels.parameters import NON_NEGATIVE, POSITIVE, Interval, Parameter
 from toymodels.slow_points import search
-from toymodels.slow_points.reduction import Field, normal_form, relative_correction
+from toymodels.slow_points.reduction import Field, NormalForm, normal_form, relative_correction
 
 Array = jax.Array
 SCHEMES = ("flow", "map")
 APPROACH = 1.5
 """The passage is entered at this multiple of the distance `before`."""
-STEP = 0.05
-"""Step of the Runge-Kutta scheme of order four; the fastest rate is 3."""
-NEWTON_STEPS = 40
+NEWTON_STEPS = 20
 COEFFICIENTS = ("A", "B", "C", "E", "g1", "g2", "g3")
 
 
@@ -53,32 +53,30 @@ def draw(key: Array, size: int, tilt: Array) -> Plant:
     gauss = jax.random.normal(keys[1], (size, size), dtype) / size**0.5
     matrix = rotation @ (jnp.eye(size, dtype=dtype) + tilt * gauss)
     p, c = (jax.random.normal(k, (size - 1,), dtype) for k in keys[2:])
+    p = p / jnp.linalg.norm(p)
+    c = c - p * (p @ c) if size > 2 else jnp.zeros_like(c)
+    c = c / jnp.maximum(jnp.linalg.norm(c), jnp.finfo(dtype).tiny)
     rates = jnp.linspace(1.0, 3.0, size - 1, dtype=dtype)
-    return Plant(matrix, jnp.linalg.inv(matrix), p / jnp.linalg.norm(p), c / jnp.linalg.norm(c), rates)
+    return Plant(matrix, jnp.linalg.inv(matrix), p, c, rates)
 
 
-def embed(plant: Plant, z: Array, bend: Array, mixing: Array) -> Array:
-    """x of z = (u, y)."""
-    u, y = z[0], z[1:]
-    return plant.matrix @ jnp.concatenate([(u + mixing * (plant.p @ y) * u)[None], y + bend * plant.c * u**2])
+def _field(plant: Plant, value: Mapping[str, Array]) -> Field:
+    def slow(u: Array) -> Array:
+        return value["planted_r"] + u**2 + value["cubic"] * u**3 + value["quartic"] * u**4
+
+    return planted_field(plant, slow, value["bend"], value["mixing"])
 
 
-def planted_field(plant: Plant, r: Array, bend: Array, mixing: Array) -> Field:
-    """F(x) of the planted flow in the coordinates x. The inverse of `embed` is a cubic, solved by Newton's method."""
-
-    def back(x: Array) -> Array:
-        w = plant.inverse @ x
-        slope, cubic = 1 + mixing * (plant.p @ w[1:]), mixing * bend * (plant.p @ plant.c)
-        # U = slope u - cubic u^3; a fixed number of steps, so that all derivatives are exact to rounding.
-        u = w[0] / slope
-        for _ in range(6):
-            u = u - (slope * u - cubic * u**3 - w[0]) / (slope - 3 * cubic * u**2)
-        return jnp.concatenate([u[None], w[1:] - bend * plant.c * u**2])
+def planted_field(plant: Plant, slow: Callable[[Array], Array], bend: Array, mixing: Array) -> Field:
+    """F(x) of the planted flow du/dt = slow(u) in the coordinates x."""
 
     def field(x: Array) -> Array:
-        z = back(x)
-        flow = jnp.concatenate([(r + z[0] ** 2)[None], -plant.rates * z[1:]])
-        return jax.jvp(lambda z: embed(plant, z, bend, mixing), (z,), (flow,))[1]
+        w = plant.inverse @ x
+        slope = 1 + mixing * (plant.p @ w[1:])
+        u = w[0] / slope
+        speed, fall = slow(u), -plant.rates * (w[1:] - bend * plant.c * u**2)
+        first = slope * speed + mixing * u * (plant.p @ fall)
+        return plant.matrix @ jnp.concatenate([first[None], fall + 2 * bend * plant.c * u * speed])
 
     return field
 
@@ -102,11 +100,16 @@ class GhostFlow(ToyModel):
     parameters: ClassVar[tuple[Parameter, ...]] = (
         Parameter("planted_r", "r of the planted flow", 1e-3, unit="1/time^2", domain=POSITIVE),
         Parameter("tilt", "strength of the random shear", 0.5, domain=Interval(0, 0.9)),
+        Parameter("cubic", "coefficient of u^3 in the planted flow", 0.0, unit="1/time"),
+        Parameter("quartic", "coefficient of u^4", 0.0, unit="1/time"),
         Parameter("bend", "curvature of the slow manifold", 0.0),
         Parameter("mixing", "coupling of fast coordinates into the slow one", 0.0),
         Parameter("before", "where the clock starts, ahead of the ghost", 0.5, domain=POSITIVE),
         Parameter("after", "where it stops, behind the ghost", 0.5, domain=POSITIVE),
         Parameter("leak", "a of the map x + a F(x)", 0.5, domain=Interval(0, 0.66, open_lo=True)),
+        Parameter(
+            "time_step", "step of the flow's integrator", 0.1, unit="time", domain=Interval(0, 0.5, open_lo=True)
+        ),
         Parameter("offset", "distance of the search's start from the ghost", 0.2, domain=NON_NEGATIVE),
         Parameter("steps", "steps at most", 200_000, unit="step", domain=POSITIVE, integer=True),
     )
@@ -138,30 +141,22 @@ class GhostFlow(ToyModel):
         self, params: Mapping[str, Array], key: Array, *, lengths: tuple[int, ...], stride: int
     ) -> dict[str, Array]:
         value = dict(params)
-        plant_key, start_key = jax.random.split(key)
-        plant = draw(plant_key, self.dimension, value["tilt"])
-        field = planted_field(plant, value["planted_r"], value["bend"], value["mixing"])
-        shift = jax.random.normal(start_key, (self.dimension,), value["tilt"].dtype)
-        start = value["offset"] * shift / jnp.linalg.norm(shift)
-        ghost, step = locate(field, start)
-        form = normal_form(field, ghost)
-        # The flow enters where u < 0 whatever the direction of v.
-        entry = embed(
-            plant, jnp.zeros_like(ghost).at[0].set(-APPROACH * value["before"]), value["bend"], value["mixing"]
-        )
+        plant, ghost, step, form = self._survey(value, key)
+        field = _field(plant, value)
+        # On the planted slow manifold, y = 0; the flow enters where u < 0 whatever the direction of v.
+        inside = -APPROACH * value["before"] * jnp.abs(plant.inverse[0] @ form.null)
+        entry = plant.matrix @ jnp.concatenate([inside[None], value["bend"] * plant.c * inside**2])
 
         def distance(x: Array) -> Array:
             return form.left @ (x - ghost)
 
-        scale = 1 / jnp.abs(plant.inverse[0] @ form.null)
-        entry = ghost + (entry - ghost) * scale
         count = passage_steps(
-            lambda x: self._advance(field, x, value["leak"]),
+            lambda x: self._advance(field, x, value["leak"] if self.scheme == "map" else value["time_step"]),
             distance, entry, value["before"], value["after"], value["steps"],
         )  # fmt: skip
         through = jnp.isfinite(count)
-        passage = count if self.scheme == "map" else count * STEP
-        found = (step < 1e-6) & (form.A * form.B > 0)
+        passage = count if self.scheme == "map" else count * value["time_step"]
+        found = (step < jnp.finfo(step.dtype).eps ** 0.4) & (form.A * form.B > 0)
         outcome = jnp.where(found, jnp.where(through, Outcome.FINISHED, Outcome.NOT_FINISHED), Outcome.DIVERGED)
         leak = value["leak"] if self.scheme == "map" else 0.0
         return {
@@ -172,14 +167,29 @@ class GhostFlow(ToyModel):
             "outcome": outcome.astype(jnp.int8),
         }
 
-    def _advance(self, field: Field, x: Array, leak: Array) -> Array:
+    def _survey(self, value: dict[str, Array], key: Array) -> tuple[Plant, Array, Array, NormalForm]:
+        """The coordinates, and what the search finds. One run after the other: XLA's batched linear algebra stands
+        still inside programs on several host devices, and takes five times as long to compile."""
+
+        @jax.custom_batching.sequential_vmap
+        def survey(value: dict[str, Array], bits: Array) -> tuple[Plant, Array, Array, NormalForm]:
+            plant_key, start_key = jax.random.split(jax.random.wrap_key_data(bits))
+            plant = draw(plant_key, self.dimension, value["tilt"])
+            field = _field(plant, value)
+            shift = jax.random.normal(start_key, (self.dimension,), value["tilt"].dtype)
+            ghost, step = locate(field, value["offset"] * shift / jnp.linalg.norm(shift))
+            return plant, ghost, step, normal_form(field, ghost)
+
+        return survey(value, jax.random.key_data(key))
+
+    def _advance(self, field: Field, x: Array, dt: Array) -> Array:
         if self.scheme == "map":
-            return x + leak * field(x)
+            return x + dt * field(x)
         k1 = field(x)
-        k2 = field(x + STEP / 2 * k1)
-        k3 = field(x + STEP / 2 * k2)
-        k4 = field(x + STEP * k3)
-        return x + STEP / 6 * (k1 + 2 * (k2 + k3) + k4)
+        k2 = field(x + dt / 2 * k1)
+        k3 = field(x + dt / 2 * k2)
+        k4 = field(x + dt * k3)
+        return x + dt / 6 * (k1 + 2 * (k2 + k3) + k4)
 
 
 def passage_steps(
@@ -210,19 +220,31 @@ def passage_steps(
 
 
 def locate(field: Field, start: Array) -> tuple[Array, Array]:
-    """(x, step): the bottleneck near `start`, by Newton's method alone: the starts are near, and the library's root
-    finders do not run inside the engine's sharded programs."""
+    """(x, step): the bottleneck near `start` by Newton's method on the bordered equations, with new borders every
+    time; the starts are near, and the library's root finders do not run inside the engine's sharded programs."""
 
-    def gradient(x: Array) -> Array:
-        return jax.grad(lambda x: jnp.sum(field(x) ** 2) / 2)(x)
+    def improve(_: int, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        x, _, _ = state
+        border, coborder = search.borders(field, x)
+        left = search.bordered(field, border, coborder, x)[2]
+        strength = left @ field(x)
+        change, length = _newton(search.bottleneck_equations(field, border, coborder), x, strength)
+        return x - change, length, strength
 
-    x = jax.lax.fori_loop(
-        0, NEWTON_STEPS, lambda _, x: x - jnp.linalg.solve(jax.jacfwd(gradient)(x), gradient(x)), start
-    )
-    border, coborder = search.borders(field, x)
-    equations = search.bottleneck_equations(field, border, coborder)
-    left = search.bordered(field, border, coborder, x)[2]
-    return x, search.newton_step(equations, (x, left @ field(x)))
+    zero = start[0] * 0
+    x, step, _ = jax.lax.fori_loop(0, NEWTON_STEPS, improve, (start, zero, zero))
+    return x, step
+
+
+def _newton(equations: Callable[[tuple[Array, Array]], Any], x: Array, strength: Array) -> tuple[Array, Array]:
+    flat = jnp.append(x, strength)
+
+    def vector(values: Array) -> Array:
+        first, last = equations((values[:-1], values[-1]))
+        return jnp.append(first, last)
+
+    change = jnp.linalg.solve(jax.jacfwd(vector)(flat), vector(flat))[:-1]
+    return change, jnp.linalg.norm(change)
 
 
 def _planted_location(plant: Plant, r: Array) -> Array:

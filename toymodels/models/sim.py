@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ import numpy as np
 
 from toymodels.errors import UsageError
 from toymodels.model import Observable, ToyModel, Values
-from toymodels.outcome import Outcome
+from toymodels.models.watch import Crossing, Swing, outcome
 from toymodels.parameters import NON_NEGATIVE, POSITIVE, Interval, Parameter
 
 MU = (1.0, 2.0)
@@ -141,56 +141,61 @@ class Sim(ToyModel):
         def linear_map(theta: jax.Array) -> jax.Array:
             return theta if self.layers == 1 else theta @ theta.T
 
-        def train_loss(theta: jax.Array) -> jax.Array:
-            return 0.5 * jnp.sum((linear_map(theta) - identity) ** 2 * second_moment[None, :])
+        def train_loss(w: jax.Array) -> jax.Array:
+            return 0.5 * jnp.sum((w - identity) ** 2 * second_moment[None, :])
 
         def test_loss(w: jax.Array) -> jax.Array:
             return 0.5 * jnp.sum((w @ probe - probe) ** 2)
 
-        gradient = jax.grad(train_loss)
+        def gradient(theta: jax.Array, w: jax.Array) -> jax.Array:
+            # `w` is the linear map of `theta`, at hand from the step before: the chain rule spares its product.
+            return jax.vjp(linear_map, theta)[1](jax.grad(train_loss)(w))[0]
 
         def train_step(n: jax.Array, state: tuple) -> tuple:
-            theta, w, watched = state
-            proposed = theta - rate * gradient(theta)
-            w_next = linear_map(proposed)
-            after = _watch(watched, w, w_next, test_loss(w_next), n)
-            return _where(n < steps, (proposed, w_next, after), state)
-
-        def record(state: tuple, n: jax.Array) -> tuple[jax.Array, ...]:
-            theta, w, _ = state
-            return tuple(
-                jnp.where(n <= steps, x, jnp.nan).astype(mu.dtype) for x in (w, train_loss(theta), test_loss(w))
+            theta, w, crossing, swing, peak = state
+            # Only the weights are masked: what is watched stays the same when they do.
+            theta = jnp.where(n < steps, theta - rate * gradient(theta, w), theta)
+            w, step = linear_map(theta), (n + 1).astype(mu.dtype)
+            progress = jnp.diagonal(w)[:concepts]
+            return (
+                theta,
+                w,
+                crossing.observe(progress, step),
+                swing.observe(test_loss(w), step),
+                peak.observe(jnp.abs(w), step),
             )
+
+        def record(w: jax.Array, n: jax.Array) -> tuple[jax.Array, ...]:
+            return tuple(jnp.where(n <= steps, x, jnp.nan).astype(mu.dtype) for x in (w, train_loss(w), test_loss(w)))
 
         def block(state: tuple, index: jax.Array) -> tuple[tuple, tuple[jax.Array, ...]]:
             n = index * stride
             final = jax.lax.fori_loop(n, n + stride, train_step, state)
-            return final, record(final, n + stride)
+            return final, record(final[1], n + stride)
 
         start = _start(key, d, d if self.layers == 1 else self.width or d, params)
         w_start = linear_map(start)
-        first = (start, w_start, _watch_from(w_start, test_loss(w_start), concepts))
-        (theta, w, watched), records = jax.lax.scan(block, first, jnp.arange(lengths[0] // stride))
+        progress = jnp.diagonal(w_start)[:concepts]
+        watched = Crossing.begin(progress), Swing.begin(test_loss(w_start)), _Peak.begin(jnp.abs(w_start))
+        final, records = jax.lax.scan(block, (start, w_start, *watched), jnp.arange(lengths[0] // stride))
+        theta, w, crossing, swing, peak = final
         w_records, train, test = jax.tree.map(
-            lambda x0, x: jnp.concatenate([x0[None], x]), record(first, jnp.asarray(0)), records
+            lambda x0, x: jnp.concatenate([x0[None], x]), record(w_start, jnp.asarray(0)), records
         )
 
-        swung = watched["rise"] > 0.0
-        vanished = jnp.linalg.norm(gradient(theta)) <= 100 * jnp.finfo(mu.dtype).eps * jnp.max(
-            second_moment
-        ) * jnp.linalg.norm(theta)
+        rounding = 100 * jnp.finfo(mu.dtype).eps * jnp.max(second_moment) * jnp.linalg.norm(theta)
+        vanished = jnp.linalg.norm(gradient(theta, w)) <= rounding
+        learned = jnp.all(jnp.diagonal(w)[:concepts] >= 0.5)
         return {
             "W": w_records,
             "train_loss": train,
             "test_loss": test,
-            "learning_time": rate * watched["crossing"],
-            "peak_height": watched["peak"],
-            "peak_time": rate * watched["peak_step"],
-            "swing_depth": watched["rise"] / test_loss(w_start),
-            "swing_min_time": jnp.where(swung, rate * watched["rise_from"], jnp.nan),
-            "swing_bump_time": jnp.where(swung, rate * watched["rise_to"], jnp.nan),
+            "learning_time": rate * crossing.step,
+            "peak_height": peak.height,
+            "peak_time": rate * peak.step,
+            **swing.observables(test_loss(w_start), rate),
             "initial_W": w_start,
-            "outcome": _outcome(w, train_loss(theta), train_loss(start), vanished, concepts),
+            "outcome": outcome(learned, vanished, train_loss(w), train_loss(w_start)),
         }
 
 
@@ -207,58 +212,16 @@ def _start(key: jax.Array, d: int, columns: int, params: Mapping[str, jax.Array]
     return params["init_scale"] * (across * draws + (along - across) * jnp.broadcast_to(shared, draws.shape))
 
 
-def _watch_from(w: jax.Array, test: jax.Array, concepts: int) -> dict[str, jax.Array]:
-    """Running reductions before the first step. Steps are floats: they get multiplied by a rate."""
-    zero = jnp.zeros((), w.dtype)
-    learned = jnp.diagonal(w)[:concepts] >= 0.5
-    return {
-        "crossing": jnp.where(learned, zero, jnp.inf).astype(w.dtype),
-        "peak": jnp.abs(w),
-        "peak_step": jnp.zeros_like(w),
-        "lowest": test,
-        "lowest_step": zero,
-        "rise": zero,
-        "rise_from": zero,
-        "rise_to": zero,
-    }
+class _Peak(NamedTuple):
+    """Largest size of each entry so far, and the step of it."""
 
+    height: jax.Array
+    step: jax.Array
 
-def _watch(
-    seen: dict[str, jax.Array], w: jax.Array, w_next: jax.Array, test: jax.Array, n: jax.Array
-) -> dict[str, jax.Array]:
-    """Reductions after step n has led from `w` to `w_next`, where the test loss is `test`."""
-    step = (n + 1).astype(w.dtype)
-    concepts = seen["crossing"].shape[0]
-    before, after = jnp.diagonal(w)[:concepts], jnp.diagonal(w_next)[:concepts]
-    crossed = jnp.isinf(seen["crossing"]) & (after >= 0.5)
-    share = (0.5 - before) / jnp.where(crossed, after - before, 1.0)
-    height = jnp.abs(w_next)
-    higher = height > seen["peak"]
-    # A rise counts from an interior minimum only: a loss that grows from the start has not swung by anything.
-    deeper = (test - seen["lowest"] > seen["rise"]) & (seen["lowest_step"] > 0)
-    lower = test < seen["lowest"]
-    return {
-        "crossing": jnp.where(crossed, step - 1.0 + share, seen["crossing"]),
-        "peak": jnp.where(higher, height, seen["peak"]),
-        "peak_step": jnp.where(higher, step, seen["peak_step"]),
-        "lowest": jnp.where(lower, test, seen["lowest"]),
-        "lowest_step": jnp.where(lower, step, seen["lowest_step"]),
-        "rise": jnp.where(deeper, test - seen["lowest"], seen["rise"]),
-        "rise_from": jnp.where(deeper, seen["lowest_step"], seen["rise_from"]),
-        "rise_to": jnp.where(deeper, step, seen["rise_to"]),
-    }
+    @classmethod
+    def begin(cls, height: jax.Array) -> _Peak:
+        return cls(height, jnp.zeros_like(height))
 
-
-def _where(condition: jax.Array, yes: tuple, no: tuple) -> tuple:
-    choose: Callable = lambda a, b: jnp.where(condition, a, b)  # noqa: E731
-    return jax.tree.map(choose, yes, no)
-
-
-def _outcome(
-    w: jax.Array, final_loss: jax.Array, first_loss: jax.Array, vanished: jax.Array, concepts: int
-) -> jax.Array:
-    learned = jnp.all(jnp.diagonal(w)[:concepts] >= 0.5)
-    # Not "final > first": that is false for NaN. A start at the solution has both zero up to rounding.
-    diverged = ~(final_loss <= first_loss * 1.000001 + jnp.finfo(w.dtype).eps)
-    code = jnp.where(learned, Outcome.LEARNED, jnp.where(vanished, Outcome.TRAPPED, Outcome.NOT_FINISHED))
-    return jnp.where(diverged, Outcome.DIVERGED, code).astype(jnp.int8)
+    def observe(self, height: jax.Array, step: jax.Array) -> _Peak:
+        higher = height > self.height
+        return _Peak(jnp.where(higher, height, self.height), jnp.where(higher, step, self.step))

@@ -1,0 +1,1 @@
+"""Data that toy models learn from."""
