@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from runs.sim_dynamics import DYNAMICS
+from runs.sim_extrema import EXTREMA
 from runs.sim_learning_time import LEARNING_TIME
 from runs.sim_recurrence import RECURRENCE
 from runs.sim_stages import STAGES
 from runs.sim_starts import STARTS
 from runs.sim_swing_by import SWING_BY
 
-EXPERIMENTS = (LEARNING_TIME, SWING_BY, DYNAMICS, STAGES, RECURRENCE, STARTS)
+EXPERIMENTS = (LEARNING_TIME, SWING_BY, DYNAMICS, STAGES, RECURRENCE, STARTS, EXTREMA)

@@ -54,7 +54,9 @@ def _drawn(concepts: int, cases: int) -> dict[str, object]:
 
 
 def _recorded(settings: dict[str, object], seeds: int, records: int = RECORDS) -> Sweep:
-    return Sweep(get_model("sim", record_every=int(str(settings["steps"])) // records), settings, seeds=seeds)
+    """With `records` records, the last one at the last step."""
+    stride = int(str(settings["steps"])) // records
+    return Sweep(get_model("sim", record_every=stride), settings | {"steps": stride * records}, seeds=seeds)
 
 
 def _paper(name: str) -> dict[str, object]:
@@ -93,10 +95,10 @@ def _map(scale: Scale) -> Sweep:
 def sweeps(scale: Scale) -> dict[str, Sweep]:
     """Random tasks and starts of two, three and four concepts; the paper's strengths; a map; entries at given times."""
     factor = 1 if scale == "quick" else 4
-    planned = {name: _recorded(_drawn(count, 100 * factor), seeds=6) for name, count in CONCEPTS.items()}
+    planned = {name: _recorded(_drawn(count, 100 * factor), seeds=8 - count) for name, count in CONCEPTS.items()}
     planned |= {name: _recorded(_paper(name), seeds=40) for name in PAPER}
     planned["map"] = _map(scale)
-    planned["entries"] = _recorded(_entries(), seeds=200 * factor, records=16)
+    planned["entries"] = _recorded(_entries(), seeds=120 * factor, records=16)
     return planned
 
 

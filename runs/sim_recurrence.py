@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from runs.experiment import Comparison, Data, Experiment, Scale
 from runs.sim_dynamics import ROUNDING
-from runs.sim_stages import KAPPA, STEP_SIZE, STRONG, TINY, K
+from runs.sim_stage_data import KAPPA, STEP_SIZE, STRONG, TINY, K
 from toymodels.comparator import Bound, Exact, styled
 from toymodels.comparator.figures import colours
 from toymodels.engine import Sweep
@@ -226,10 +226,10 @@ RECURRENCE = Experiment(
     name="sim.recurrence",
     title="Descent on U and the recurrence on W",
     caption=(
-        "A step of descent on U adds lr^2 M W M to the printed recurrence on W, exactly. That term keeps W positive: the "
-        "determinant is multiplied by a square. The recurrence has no such property. From a start of rank one it is "
-        "negative after a single step, and the diagonal entry of the weak concept, which the paper's lemma bounds below by "
-        "zero, falls without end."
+        "A step of descent on U adds lr^2 M W M to the printed recurrence on W, exactly. That term keeps W positive: "
+        "the determinant is multiplied by a square. The recurrence has no such property. From a start of rank one it "
+        "is negative after a single step, and the diagonal entry of the weak concept, which the paper's lemma "
+        "bounds below by zero, falls without end."
     ),
     sweeps=sweeps,
     measure=measure,

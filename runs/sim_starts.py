@@ -235,10 +235,10 @@ STARTS = Experiment(
     name="sim.starts",
     title="Random starts: late, narrow, and with rows to spare",
     caption=(
-        "Tied linear network W = U U^T from Gaussian starts. Quantiles of the learning times are logarithms of quantiles "
-        "of chi-squared; a run that seems to have failed is late, with a share known beforehand. With fewer columns than "
-        "concepts the strongest are learned in the end, after exchanges whose time is predicted. The law of single runs "
-        "holds for up to six concepts and for rows without data, and with the delay of descent."
+        "Tied linear network W = U U^T from Gaussian starts. Quantiles of the learning times are logarithms of "
+        "quantiles of chi-squared; a run that seems to have failed is late, with a share known beforehand. With fewer "
+        "columns than concepts the strongest are learned in the end, after exchanges whose time is predicted. The law "
+        "of single runs holds for up to six concepts and for rows without data, and with the delay of descent."
     ),
     sweeps=sweeps,
     measure=measure,

@@ -18,7 +18,7 @@ SERIES = tuple(sp.Rational(*pair) for pair in ((1, 5), (-39, 320), (151, 1600), 
 CLIMB = 60
 """Steps up the plateau after which the series is good to 1e-12."""
 ZONE = 0.25
-START, SPREAD, STARTS = 4.0, 0.25, 20_001
+START, SPREAD, STARTS = 4.0, 0.25, 5001
 """Normal starts in units of r*: mean and standard deviation, and the number of quantiles that stand for them."""
 
 
@@ -57,7 +57,7 @@ def _trapped(kappa: float, steps: int) -> float:
 def trapped_share(kappa: Any, steps: Any) -> np.ndarray:
     """Share of runs in the no-learning zone after `steps` steps from normal starts at START +- SPREAD; broadcasts.
 
-    An average over STARTS quantiles of the starts: within 3e-3. NaN where kappa or steps is not positive.
+    An average over STARTS quantiles of the starts: within 1e-2. NaN where kappa or steps is not positive.
     """
     kappa, steps = np.broadcast_arrays(np.asarray(kappa, dtype=float), np.asarray(steps, dtype=float))
     shares = np.full(kappa.shape, np.nan)

@@ -127,9 +127,9 @@ trapped_share = Claim(
             numerical(
                 lambda law, kappa, step: _value(law, kappa, step) - _trapped_by_slope(kappa, step),
                 over={"kappa": (0.752, 0.85), "step": (60, 400)},
-                tolerance=1e-2,
+                tolerance=1.5e-2,
                 samples=8,
-                reason="20 001 quantiles against 16 384 starts of a Sobol sequence",
+                reason="5001 quantiles against 16 384 starts of a Sobol sequence",
             ),
         ),
     ),

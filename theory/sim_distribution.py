@@ -206,7 +206,10 @@ exchange_time = Claim(
                 - w_22 * exp(4 * a_2 * t) / (1 + w_22 * (exp(4 * a_2 * t) - 1))
             ),
         ),
-        Step("both rows are equal, w_11 = 1/2, at the stated time", symbolic(lambda law: _exchanged(law).expand(force=True))),
+        Step(
+            "both rows are equal, w_11 = 1/2, at the stated time",
+            symbolic(lambda law: _exchanged(law).expand(force=True)),
+        ),
     ),
 )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Structured identity mapping: descent on U against the recurrence on W = U U^T that the paper analyses.
 
-Setting and notation: theory/sim.py. One step of descent on U moves W to (1 - lr M) W (1 - lr M), M = A(W - 1) + (W - 1)A:
-the square of a matrix. The recurrence, W + lr F, lacks its last term, lr^2 M W M, and is no such square.
+Setting and notation: theory/sim.py. One step of descent on U moves W to (1 - lr M) W (1 - lr M) with
+M = A(W - 1) + (W - 1)A, positive like W. The recurrence, W + lr F, lacks the last term of that, lr^2 M W M.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from sympy import Expr, Integer, Matrix, Rational, expand, eye, factor, sqrt, sy
 
 from theory.claim import Claim, Correction, Quantity, Source, Step, symbolic
 from theory.sim_linear import A2, PAPER, SECOND_12, W2, field
-from theory.sim_stages import ALL
+from theory.sim_stage_start import ALL
 from theory.sim_vocabulary import V, a_1, a_2, lr, w_11, w_12, w_22
 
 M = A2 * (W2 - eye(2)) + (W2 - eye(2)) * A2
@@ -104,9 +104,7 @@ recurrence_determinant = Claim(
     vocabulary=V,
     predicts=Quantity("determinant of W"),
     kind="identity",
-    source=Source.own(
-        "the recurrence leaves the positive matrices at once, at any step size, unless A is a multiple of 1"
-    ),
+    source=Source.own("the recurrence leaves the positive matrices at once, at any step size, if a_1 and a_2 differ"),
     notation="two concepts, w_12(0)^2 = w_11(0) w_22(0); descent on U keeps the determinant at zero",
     derivation=(
         Step("the determinant of W + lr F", symbolic(lambda law: _rank_one(RECURRENCE) - law)),
@@ -115,8 +113,8 @@ recurrence_determinant = Claim(
             symbolic(lambda law: (law / (2 - w_11 - w_22) ** 2).subs(a_1, a_2 + x) < 0),
         ),
         Step(
-            "at w_ij = 1/100, a = (2, 1/2) and the paper's step size it is -(33/800000)^2 in exact fractions; for descent "
-            "on U it is 0",
+            "at w_ij = 1/100, a = (2, 1/2) and the paper's step size it is -(33/800000)^2 in exact fractions, and 0 "
+            "for descent on U",
             symbolic(
                 lambda law: [*_example(), law.subs({**EXAMPLE, lr: EXAMPLE_RATE})],
                 lambda: [-(Rational(33, 800_000) ** 2), 0, -(Rational(33, 800_000) ** 2)],
@@ -136,8 +134,8 @@ tied_determinant = Claim(
     corrects=Correction(
         "sim.recurrence_positive",
         "assumption fails",
-        "the proof takes W(t) = U(t) U(t)^T, which descent on U keeps and the recurrence does not: from a start of rank "
-        "one its determinant is negative after one step, and the weak diagonal entry falls below zero without end",
+        "the proof takes W(t) = U(t) U(t)^T, which descent on U keeps and the recurrence does not: from a start of "
+        "rank one its determinant is negative after one step, and the weak diagonal entry falls below zero without end",
     ),
     derivation=(
         Step("the gradient of the loss is M U", symbolic(_gradient)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from runs import trials_adam, trials_ghost, trials_reduction, trials_sim
+from runs import trials_adam, trials_ghost, trials_reduction, trials_sim, trials_sim_stages
 from runs.experiment import Comparison
 from runs.falsify.judging import Search
 from runs.registry import experiments

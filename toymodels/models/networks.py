@@ -129,13 +129,19 @@ def _draw(key: Array, shape: tuple[int, int], init: str, dtype: Any) -> Array:
     return draws / shape[0] ** 0.5 if init == "lecun" else draws
 
 
+@jax.custom_batching.sequential_vmap
+def _eigh(matrix: Array) -> tuple[Array, Array]:
+    """One after the other: LAPACK's batched solver deadlocks on two host devices."""
+    values, vectors = jnp.linalg.eigh(matrix)
+    return values, vectors
+
+
 def _balanced(key: Array, d: int, width: int, depth: int, scale: Array) -> list[Array]:
-    factor = scale * jax.random.normal(key, (d, width), scale.dtype)
-    values, vectors = jnp.linalg.eigh(factor @ factor.T)
-    root = jnp.maximum(values, 0.0) ** (1.0 / depth)
+    factor = jax.random.normal(key, (d, width), scale.dtype)
+    values, vectors = _eigh(factor @ factor.T)
+    root = (scale**2 * jnp.maximum(values, 0.0)) ** (1.0 / depth)
     if depth == 1:
         return [(vectors * root[None, :]) @ vectors.T]
-    wide = jnp.zeros((d, width), scale.dtype).at[:, :d].set(jnp.eye(d, dtype=scale.dtype))
-    middle = wide.T @ jnp.diag(root) @ wide
+    wide = jnp.eye(d, width, dtype=scale.dtype)
     first = (vectors * root[None, :]) @ wide
-    return [first, *([middle] * (depth - 2)), first.T]
+    return [first, *([wide.T @ jnp.diag(root) @ wide] * (depth - 2)), first.T]
