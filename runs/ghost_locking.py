@@ -65,7 +65,7 @@ def sweeps(scale: Scale) -> dict[str, Sweep]:
     scan = np.geomspace(0.04, 0.76, 48 if quick else 400)
     points, length = (33, 300) if quick else (161, 600)
     first = int(np.ceil(0.4 * (START + 5 * SPREAD) ** 2.5 / min(SHARES))) + 10
-    later = np.concatenate([[0.74], np.linspace(0.7525, 0.81, 6 if quick else 41)])
+    later = np.array([0.74, 0.765, 0.775, 0.8]) if quick else np.append(0.74, np.linspace(0.7525, 0.82, 28))
     normal = {"r0_law": "normal"}
     return {
         "scan": _oscillation(scan, BURN + 300, 2 if quick else 8),
@@ -83,7 +83,7 @@ def sweeps(scale: Scale) -> dict[str, Sweep]:
         "later": Sweep(
             get_model("ghost", record_every=100, **normal),
             {**_descent(later, START, SPREAD), "steps": 300},
-            seeds=1500 if quick else 20_000,
+            seeds=4000 if quick else 40_000,
         ),
     }
 
@@ -329,7 +329,7 @@ COMPARISONS = (
         kind=Statistical(estimator="share"),
         margin=0.15,
         bind={name: name for name in ("T", "threshold", "confidence", "kappa", "step")},
-        domain="kappa from 0.7525 to 0.81, steps 100 and 300, normal starts at 4 +- 0.25 r*",
+        domain="kappa from 0.765 to 0.8, steps 100 and 300, normal starts at 4 +- 0.25 r*",
         x="kappa",
         hue="step",
         overlay={"ylabel": "share of runs trapped"},

@@ -50,7 +50,7 @@ TRIALS = {
     "sim.second_order_term": dataclasses.replace(STEPS, measure=_descended, kind=None),
     "sim.tied_determinant": dataclasses.replace(STEPS, measure=_descended, kind=None),
     "sim.stage_growth_sharp": dataclasses.replace(GROWTH, measure=_growing, kind=Bound(scale="log")),
-    **{f"sim.learning_time_quantile_{q}": _quantile(q) for q in (5, 25, 50, 75, 95)},
+    **{f"sim.learning_time_quantile_{q}": _quantile(q) for q in (5, 50, 95)},
     "sim.learned_share": dataclasses.replace(
         SPREAD_TRIAL, measure=_shares, kind=Statistical(estimator="share", scale="linear")
     ),

@@ -18,7 +18,7 @@ SERIES = tuple(sp.Rational(*pair) for pair in ((1, 5), (-39, 320), (151, 1600), 
 CLIMB = 60
 """Steps up the plateau after which the series is good to 1e-12."""
 ZONE = 0.25
-START, SPREAD, STARTS = 4.0, 0.25, 5001
+START, SPREAD, STARTS = 4.0, 0.25, 10_001
 """Normal starts in units of r*: mean and standard deviation, and the number of quantiles that stand for them."""
 
 

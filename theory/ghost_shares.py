@@ -129,7 +129,7 @@ trapped_share = Claim(
                 over={"kappa": (0.752, 0.85), "step": (60, 400)},
                 tolerance=1.5e-2,
                 samples=8,
-                reason="5001 quantiles against 16 384 starts of a Sobol sequence",
+                reason="10 001 quantiles against 16 384 starts of a Sobol sequence",
             ),
         ),
     ),

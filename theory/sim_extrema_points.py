@@ -20,7 +20,6 @@ from theory.sim_trajectory_factor import in_order, path, test_loss
 
 Array = np.ndarray
 BATCH = 256
-EDGE_POINTS = 400
 EDGE_GRID = 41
 EDGE_ROUNDS = 10
 LARGEST_ENTRY = 0.5
@@ -77,12 +76,12 @@ def turns(w: Array, mu: Array, sigma: Array, rise: Array) -> Turns:
 
 
 def _batch(w: Array, probe: Array, a: Array, rise: Array, count: int) -> Turns:
-    bare, best = path(w, a, order="composite"), path(w, a)
+    best = path(w, a)
     runs = len(w)
     time, height = np.full((2, runs, count), np.nan)
     rises, deepest, bare_rises = np.full((3, runs), np.nan)
     with np.errstate(all="ignore"):
-        losses = [test_loss(one.w, probe) for one in (best, bare)]
+        losses = [test_loss(f @ np.swapaxes(f, -1, -2), probe) for f in (best.factor, best.composite)]
     initial = losses[0][0]
     for k in range(runs):
         if not (np.isfinite(losses[0][:, k]).all() and np.isfinite(losses[1][:, k]).all()):
@@ -113,7 +112,7 @@ def edge(w: Array, mu: Array, sigma: Array, rise: Array) -> Array:
         out = np.zeros(len(flat), dtype=bool)
         for k in range(0, len(flat), BATCH):
             here = slice(k, k + BATCH)
-            one = path(flat[here] * factor[here, None, None], strength[here], points=EDGE_POINTS)
+            one = path(flat[here] * factor[here, None, None], strength[here])
             with np.errstate(all="ignore"):
                 losses = test_loss(one.w, probe[here])
             for i, loss in enumerate(losses.T):
@@ -143,7 +142,7 @@ def of_turns(name: str) -> Callable[..., Array]:
 
 
 _KEPT: collections.OrderedDict[str, Turns] = collections.OrderedDict()
-_MOST = 8
+_MOST = 160
 
 
 def _remembered(*given: Any) -> Turns:

@@ -28,7 +28,7 @@ from theory.sim_coordinates import ordered, strengths
 Array = np.ndarray
 Order = Literal["direct", "composite", "corrected"]
 
-POINTS = 800
+POINTS = 400
 """Intervals of the grid in u, where time = end u^2: fast concepts are learned early."""
 AFTER = 8.0
 """4 a time between the last learning time and the end of the grid."""
@@ -36,13 +36,15 @@ AFTER = 8.0
 
 @dataclasses.dataclass(frozen=True)
 class Path:
-    """Factors of R starts: `u` (n), `end` (R), `factor` (n, R, d, d); `coupling` (R) is the largest shift of a log S_p
+    """Factors of R starts: `u` (n), `end` (R), `factor` (n, R, d, d), `composite` (the same before the correction);
+    `coupling` (R) is the largest shift of a log S_p
     by the entries below the diagonal, which the composite leaves out: the error of the composite is of this order, that
     of the corrected one of its square."""
 
     u: Array
     end: Array
     factor: Array
+    composite: Array
     coupling: Array
 
     @property
@@ -70,9 +72,10 @@ def path(w: Array, a: Array, *, order: Order = "corrected", points: int = POINTS
         rates = _rates(factor, a)
         shift = _running(2 * _diagonal(rates) - 4 * a * (1 - _diagonal(factor) ** 2), weight)
         coupling = np.abs(shift).max(axis=(0, 2))
+        composite = factor
         if order == "corrected":
             factor = _corrected(start, a, time, weight, factor, rates, shift)
-    return Path(u, end, factor, coupling)
+    return Path(u, end, factor, composite, coupling)
 
 
 def test_loss(w: Array, probe: Array) -> Array:
@@ -93,7 +96,11 @@ def in_order(w: Array, mu: Array, a: Array) -> tuple[Array, Array, Array, Array,
 def coupling(w: Array, mu: Array, sigma: Array) -> Array:
     """`Path.coupling` of starts (..., d, d) with concepts in any order; leading axes broadcast."""
     flat, _, a, _, lead = in_order(w, mu, strengths(mu, sigma))
-    return path(flat, a, order="composite", points=POINTS // 2).coupling.reshape(lead)
+    return path(
+        flat,
+        a,
+        order="composite",
+    ).coupling.reshape(lead)
 
 
 def entries(w: Array, mu: Array, sigma: Array, time: Array, order: Order) -> Array:

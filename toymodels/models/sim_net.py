@@ -357,7 +357,7 @@ class SimNet(ToyModel):
         """What is kept of one step, in unrotated coordinates."""
         concepts, d = given.rows.shape
         points = jnp.asarray(task.vertices(concepts), given.mu.dtype) * given.mu[None, :] @ given.rows
-        y = module.apply(weights, points)
+        y = jnp.asarray(module.apply(weights, points))
         inside = y @ given.rows.T
         values = {
             "outputs": inside,
@@ -366,7 +366,7 @@ class SimNet(ToyModel):
         }
         if self._maps:
             turn = jnp.eye(d, dtype=given.mu.dtype) if given.turn is None else given.turn
-            values["W"] = turn @ module.apply(weights, turn).T
+            values["W"] = turn @ jnp.asarray(module.apply(weights, turn)).T
         if self.gains:
             pushed = intervene(module, weights, self.hidden_layer, given.mu, given.rows, self.gains)
             values |= {"intervened_loss": pushed.loss, "intervened_output": pushed.output}
