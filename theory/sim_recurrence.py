@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sympy import Expr, Integer, Matrix, Rational, expand, eye, factor, sqrt, symbols
 
-from theory.claim import Claim, Correction, Quantity, Source, Step, symbolic
+from theory.claim import Claim, Quantity, Source, Step, symbolic
 from theory.sim_linear import A2, PAPER, SECOND_12, W2, field
 from theory.sim_stage_start import ALL
 from theory.sim_vocabulary import V, a_1, a_2, lr, w_11, w_12, w_22
@@ -131,12 +131,7 @@ tied_determinant = Claim(
     predicts=Quantity("determinant of W after a step over that before"),
     kind="identity",
     source=Source.own("W moves to (1 - lr M) W (1 - lr M): the determinant is multiplied by a square"),
-    corrects=Correction(
-        "sim.recurrence_positive",
-        "assumption fails",
-        "the proof takes W(t) = U(t) U(t)^T, which descent on U keeps and the recurrence does not: from a start of "
-        "rank one its determinant is negative after one step, and the weak diagonal entry falls below zero without end",
-    ),
+    notation="positive like the determinant before: what the paper's proof needs, and the recurrence lacks",
     derivation=(
         Step("the gradient of the loss is M U", symbolic(_gradient)),
         Step(

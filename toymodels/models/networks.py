@@ -90,6 +90,11 @@ def network(kind: str, d: int, width: int, depth: int, bias: bool, dtype: Any) -
     return Layered((width,) * (depth - 1) + (d,), activation, bias, dtype)
 
 
+def apply(module: nn.Module, weights: Weights, x: Array, *layer: int, method: str = "__call__") -> Array:
+    """One array out: flax may return more, these modules do not."""
+    return jnp.asarray(module.apply(weights, x, *layer, method=method))
+
+
 def start(
     key: Array, kind: str, d: int, width: int, depth: int, bias: bool, init: str, scale: Array, turn: Array | None
 ) -> Weights:

@@ -20,7 +20,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from toymodels.models.networks import Weights
+from toymodels.models.networks import Weights, apply
 
 Array = jax.Array
 
@@ -43,12 +43,12 @@ def intervene(
     scales = jnp.asarray(gains, mu.dtype) - 1.0
 
     def activations(x: Array) -> Array:
-        return module.apply(weights, x[None, :], layer, method="hidden")[0]
+        return apply(module, weights, x[None, :], layer, method="hidden")[0]
 
     def one(size: Array, direction: Array) -> tuple[Array, Array]:
         h, push = jax.jvp(activations, (x_hat,), (size * direction,))
         pushed = h[None, :] + scales[:, None] * push[None, :]
-        y = module.apply(weights, pushed, layer, method="head")
+        y = apply(module, weights, pushed, layer, method="head")
         return 0.5 * jnp.sum((y - x_hat[None, :]) ** 2, axis=1), y @ direction
 
     return Intervened(*jax.vmap(one)(mu, directions))

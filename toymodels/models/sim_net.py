@@ -250,10 +250,10 @@ class SimNet(ToyModel):
 
         def train_loss(weights: Any, z: Array, kept: Array, moment: Array) -> Array:
             if self.network in networks.LINEAR:
-                error = module.apply(weights, given.rows) - given.rows
+                error = networks.apply(module, weights, given.rows) - given.rows
                 return 0.5 * jnp.sum((moment @ error) * error)
             x = z @ given.rows
-            loss = 0.5 * jnp.sum((module.apply(weights, x) - x) ** 2, axis=1)
+            loss = 0.5 * jnp.sum((networks.apply(module, weights, x) - x) ** 2, axis=1)
             return jnp.sum(loss * kept) / jnp.sum(kept)
 
         def whole(weights: Any) -> Array:
@@ -273,7 +273,7 @@ class SimNet(ToyModel):
             return jax.lax.cond(n % epoch == 0, again, lambda: order)
 
         def output(weights: Any) -> Array:
-            return module.apply(weights, x_hat[None, :])[0]
+            return networks.apply(module, weights, x_hat[None, :])[0]
 
         def watch(y: Array) -> tuple[Array, Array]:
             return given.rows @ y / given.mu, 0.5 * jnp.sum((y - x_hat) ** 2)
@@ -333,7 +333,7 @@ class SimNet(ToyModel):
         return records | {
             "learning_time": rate * crossing.step,
             **swing.observables(first_loss, rate),
-            "descents": descents.count,
+            "descents": descents.falls,
             "sample_moment": given.moment,
             "sample_kept": kept,
             "outcome": outcome(learned, vanished, whole(weights), whole(first)),
@@ -357,7 +357,7 @@ class SimNet(ToyModel):
         """What is kept of one step, in unrotated coordinates."""
         concepts, d = given.rows.shape
         points = jnp.asarray(task.vertices(concepts), given.mu.dtype) * given.mu[None, :] @ given.rows
-        y = jnp.asarray(module.apply(weights, points))
+        y = networks.apply(module, weights, points)
         inside = y @ given.rows.T
         values = {
             "outputs": inside,
@@ -366,7 +366,7 @@ class SimNet(ToyModel):
         }
         if self._maps:
             turn = jnp.eye(d, dtype=given.mu.dtype) if given.turn is None else given.turn
-            values["W"] = turn @ jnp.asarray(module.apply(weights, turn)).T
+            values["W"] = turn @ networks.apply(module, weights, turn).T
         if self.gains:
             pushed = intervene(module, weights, self.hidden_layer, given.mu, given.rows, self.gains)
             values |= {"intervened_loss": pushed.loss, "intervened_output": pushed.output}

@@ -78,7 +78,7 @@ class Descents(NamedTuple):
     falling: Array
     extreme: Array
     """Lowest loss of the present fall, or highest of the present rise."""
-    count: Array
+    falls: Array
 
     @classmethod
     def begin(cls, loss: Array, margin: Array) -> Descents:
@@ -93,7 +93,7 @@ class Descents(NamedTuple):
             self.margin,
             self.falling ^ turned,
             jnp.where(turned, loss, further),
-            self.count + (turned & ~self.falling).astype(jnp.int32),
+            self.falls + (turned & ~self.falling).astype(jnp.int32),
         )
 
 
