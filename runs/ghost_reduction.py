@@ -110,9 +110,7 @@ COMPARISONS = (
         hue="leak",
     ),
     _order("ghost.reduced_passage_time", "bent", "passage_time", 0.5, WINDOW),
-    _order("ghost.reduced_passage_time_next", "bent", "passage_time", 1.5, {**WINDOW, **SAMPLES}),
     _order("ghost.reduced_strength", "strength", "planted_strength", 1.0, {"A": "sample_A", "B": "sample_B"}),
-    _order("ghost.reduced_strength_next", "strength", "planted_strength", 2.0, SAMPLES),
 )
 
 

@@ -111,7 +111,7 @@ def _bracket(raw: xr.Dataset, pair: str) -> xr.Dataset:
     scales = np.concatenate([[0.0], raw.init_scale.values, [np.inf]])
     first = np.where(silent.any(0), silent.argmax(0), len(scales) - 2)
     count = raw.sizes["seed"]
-    numbers = {"init_scale": scales[1], "learning_rate": _settings(PAIRS[pair])["learning_rate"]}
+    numbers = {"init_scale": scales[1], "learning_rate": _settings(PAIRS[pair])["learning_rate"], "rise": RISE}
     return xr.Dataset(
         {
             "lower": ("start", scales[first]),
@@ -200,6 +200,24 @@ COMPARISONS = (
         kind=Boundary(slack=0.0),
         margin=0.12,
         bind=BIND,
+        x="excess",
+        hue="pair",
+        overlay={
+            "xlabel": f"P, Q, R terms at init_scale = {LOW:g}: Q over what a rise needs",
+            "ylabel": "largest init_scale that swings by",
+            "xscale": "log",
+            "yscale": "log",
+        },
+    ),
+    Comparison(
+        id="sim.swing_by_edge",
+        claim="sim.swing_by_edge",
+        data="edge",
+        observable="init_scale",
+        kind=Boundary(slack=0.0),
+        margin=0.08,
+        bind=BIND | {"rise": "rise"},
+        rivals=("sim.swing_by_critical_scale",),
         x="excess",
         hue="pair",
         overlay={

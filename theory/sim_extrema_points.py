@@ -20,8 +20,8 @@ from theory.sim_trajectory_factor import in_order, path, test_loss
 
 Array = np.ndarray
 BATCH = 256
-EDGE_GRID = 41
-EDGE_ROUNDS = 10
+EDGE_GRID = 21
+EDGE_ROUNDS = 8
 LARGEST_ENTRY = 0.5
 SMALLEST = 1e-10
 

@@ -11,8 +11,8 @@ from theory.registry import CLAIMS, get_claim
 from toymodels.comparator import Bound
 
 UNCORRECTED: Mapping[str, str] = {
-    "sim.recurrence_positive": "descent on U keeps W = U U^T and with it the statement (see sim.tied_determinant for the "
-    "step that the recurrence lacks); for the recurrence itself no bound from below holds",
+    "sim.recurrence_positive": "descent on U keeps W = U U^T and with it the statement (see sim.tied_determinant for "
+    "what the recurrence lacks); for the recurrence itself no bound from below holds",
 }
 """Claims that fail as printed and for which no corrected law is known: id and why."""
 LIMIT = "the paper states a limit, and the comparison measures how far finite settings are from it"
