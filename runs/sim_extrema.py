@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import xarray as xr
 
@@ -40,8 +42,8 @@ WITH_RISE = BIND | {"rise": "rise"}
 def _drawn(concepts: int, cases: int) -> dict[str, object]:
     """Strengths and sizes of random tasks; the order of the concepts is random too."""
     rng = np.random.default_rng(concepts)
-    lowest = np.sqrt(WEAKEST)
-    mu = np.exp(rng.uniform(np.log(lowest), 0.0, (cases, concepts)))
+    lowest = math.sqrt(WEAKEST)
+    mu = np.exp(rng.uniform(math.log(lowest), 0.0, (cases, concepts)))
     mu[:, 0] = 1.0
     mu = rng.permuted(mu, axis=1) * np.exp(rng.uniform(0.0, 1.0, (cases, 1)))
     sigma = rng.uniform(0.0, 0.15, (cases, concepts)) * mu
@@ -49,7 +51,7 @@ def _drawn(concepts: int, cases: int) -> dict[str, object]:
     return {
         "mu": (("case", "concept"), mu),
         "sigma": (("case", "concept"), sigma),
-        "init_scale": ("case", np.exp(rng.uniform(*np.log(SCALES), cases))),
+        "init_scale": ("case", np.exp(rng.uniform(math.log(SCALES[0]), math.log(SCALES[1]), cases))),
         "learning_rate": ("case", STEP / a.max(axis=1)),
         "steps": int(LONG / (4 * WEAKEST * STEP)),
         "init_correlation": CORRELATION,
@@ -105,7 +107,7 @@ def sweeps(scale: Scale) -> dict[str, Sweep]:
     return planned
 
 
-def _turns(runs: xr.Dataset) -> xr.Dataset:
+def turns_of(runs: xr.Dataset) -> xr.Dataset:
     """Times and heights of the turning points of each recorded run, and how often its loss descends."""
     loss = runs.test_loss.transpose(..., "step")
     count = 2 * (runs.sizes["concept"] - 1)
@@ -135,7 +137,7 @@ def measure(raw: Data) -> Data:
     data = {}
     for name in (*CONCEPTS, *PAPER):
         runs = raw[name]
-        kept = runs[["initial_W", "swing_depth"]].merge(_turns(runs))
+        kept = runs[["initial_W", "swing_depth"]].merge(turns_of(runs))
         if name in PAPER:
             kept["test_loss"] = runs.test_loss
         bound = {n: runs[n] for n in ("mu", "sigma", "learning_rate")}
@@ -171,8 +173,8 @@ COMPARISONS = (
         for name in CONCEPTS
         for estimator in ("q5", "q95")
     ),
-    *(_of_runs("descents", name, estimator, 0.3) for name in CONCEPTS for estimator in ("q2", "q98")),
-    *(_of_runs("swings_by", name, estimator, 0.3) for name in CONCEPTS for estimator in ("q2", "q98")),
+    *(_of_runs("descents", name, estimator, 0.3) for name in CONCEPTS for estimator in ("q5", "q95")),
+    *(_of_runs("swings_by", name, estimator, 0.3) for name in CONCEPTS for estimator in ("q5", "q95")),
     Comparison(
         id="sim.trajectory",
         claim="sim.trajectory",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from runs.experiment import Comparison, Data, Experiment
-from runs.sim_stage_data import measure, sweeps
+from runs.sim_stage_data import ROUNDING, measure, sweeps
 from theory.registry import get_claim
 from toymodels.comparator import Bound, Exact, Statistical, styled
 from toymodels.comparator.figures import colours
@@ -185,7 +186,9 @@ def stages(data: Data) -> Figure:
             entries = ((1, 1), (2, 2), (1, 2))
             for (i, j), colour in zip(entries, colours(3), strict=True):
                 at = {"row": i, "column": j}
-                panel.semilogy(one.time, one.W.sel(at), "-", color=colour, label=f"|w_{i}{j}|")
+                size = np.sqrt(one.W.sel(row=i, column=i) * one.W.sel(row=j, column=j))
+                shown = one.W.sel(at).where(one.W.sel(at) > ROUNDING * size)  # below it there is rounding alone
+                panel.semilogy(one.time, shown, "-", color=colour, label=f"|w_{i}{j}|")
                 line = bound.sel(at)
                 panel.semilogy(one.time, line.where(line < 10), "--", color=colour, lw=0.8)
             start = float(one.init_scale)

@@ -210,7 +210,7 @@ def _edge(raw: Raw, points: xr.Dataset) -> xr.Dataset:
     first = np.where(silent.any(-1), silent.argmax(-1), len(GRID))
     data = runs[["initial_W"]].isel(init_scale=0, drop=True)
     data = data.assign(lower=((POINT, "seed"), sizes[first]), upper=((POINT, "seed"), sizes[first + 1]))
-    return _bound(data, runs.isel(init_scale=0))
+    return _bound(data, runs.isel(init_scale=0)).assign_coords(rise=RISE)
 
 
 EDGE = Trial(SWINGING, _edge_sweeps, _edge, seeds=4, points=16)
@@ -381,7 +381,7 @@ TRIALS = {
     "sim.learning_time_variance": _learning(_learned, MEAN, 200),
     **{f"sim.off_diagonal_peak_{what}": PEAK for what in ("time", "height")},
     **{f"sim.swing_by_{which}_time": TURNING for which in ("minimum", "bump")},
-    "sim.swing_by_critical_scale": EDGE,
+    **dict.fromkeys(("sim.swing_by_critical_scale", "sim.swing_by_edge"), EDGE),
     "sim.tied_step": STEPS,
     "sim.tied_step_printed": STEPS,
     "sim.tied_recurrence": STEPS,

@@ -30,10 +30,10 @@ coupling = V.symbol(
 )  # fmt: skip
 
 
-def _part(name: str, meaning: str, order: str, minus: str | None = None) -> Symbol:
-    def values(*given: Any) -> np.ndarray:
-        out = factor.entries(*given, order=order)  # type: ignore[arg-type]
-        return out if minus is None else out - factor.entries(*given, order=minus)  # type: ignore[arg-type]
+def _part(name: str, meaning: str, order: factor.Order, minus: factor.Order | None = None) -> Symbol:
+    def values(w: np.ndarray, mu: np.ndarray, sigma: np.ndarray, time: np.ndarray) -> np.ndarray:
+        out = factor.entries(w, mu, sigma, time, order)
+        return out if minus is None else out - factor.entries(w, mu, sigma, time, minus)
 
     return V.symbol(
         name, meaning, dims=("row", "column"), typical=(0.05, 1.0), derived=Derived(values, (*PAIR, "time"))
