@@ -13,6 +13,7 @@ is the map at the beginning of the stretch that a law describes.
 from __future__ import annotations
 
 from theory import (
+    sim_depth,
     sim_distribution,
     sim_extrema,
     sim_learning_time,
@@ -35,5 +36,6 @@ CLAIMS = (
     *sim_distribution.CLAIMS,
     *sim_trajectory.CLAIMS,
     *sim_extrema.CLAIMS,
+    *sim_depth.CLAIMS,
     *sim_rivals.CLAIMS,
 )

@@ -68,6 +68,7 @@ lr = V.symbol("learning_rate", "step size", unit="time/step", domain=POSITIVE, l
 step = V.symbol("step", "number of updates made", unit="step", domain=S.Naturals0, latex="n", typical=(1, 60))
 t = V.symbol("time", "learning_rate * step", unit="time", domain=Interval(0, oo), latex="t")
 width = V.symbol("width", "columns of U", domain=S.Naturals, typical=(4, 16))
+depth = V.symbol("depth", "number of weight matrices", domain=S.Naturals, latex="L", typical=(3, 6))
 scale = V.symbol("init_scale", "standard deviation of the entries of U(0)", domain=POSITIVE, typical=(1e-3, 0.1))
 correlation = V.symbol(
     "init_correlation", "correlation between rows of U(0)", domain=Interval.open(-1, 1), typical=(0.0, 0.8)
