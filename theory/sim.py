@@ -13,11 +13,13 @@ is the map at the beginning of the stretch that a law describes.
 from __future__ import annotations
 
 from theory import (
+    sim_concepts,
     sim_depth,
     sim_distribution,
     sim_extrema,
     sim_learning_time,
     sim_linear,
+    sim_minibatch,
     sim_recurrence,
     sim_rivals,
     sim_stage_start,
@@ -36,6 +38,8 @@ CLAIMS = (
     *sim_distribution.CLAIMS,
     *sim_trajectory.CLAIMS,
     *sim_extrema.CLAIMS,
+    *sim_concepts.CLAIMS,
     *sim_depth.CLAIMS,
+    *sim_minibatch.CLAIMS,
     *sim_rivals.CLAIMS,
 )

@@ -10,6 +10,9 @@ from theory.sim_vocabulary import POSITIVE, V, a
 time_per_signal = V.symbol(
     "time_per_signal", "learning time times second moment", domain=POSITIVE, typical=(0.5, 5.0), latex="c"
 )
+typical_swing = V.symbol(
+    "typical_swing", "largest rise of the test loss over its start", domain=POSITIVE, typical=(1e-3, 0.1)
+)
 gain = symbols("gain", positive=True)
 
 learning_time_inverse_signal = Claim(
@@ -29,4 +32,16 @@ learning_time_inverse_signal = Claim(
     ),
 )
 
-CLAIMS = (learning_time_inverse_signal,)
+swing_depth_alike = Claim(
+    id="sim.swing_depth_alike",
+    title="The test loss swings by as far in every network",
+    statement=typical_swing,
+    vocabulary=V,
+    predicts=Quantity("swing_depth"),
+    kind="law with free constants",
+    free=(typical_swing,),
+    source=Source.own("what it would be if depth and dimension did not matter: to be refuted"),
+    underived="a null hypothesis",
+)
+
+CLAIMS = (learning_time_inverse_signal, swing_depth_alike)

@@ -223,7 +223,7 @@ def locate(field: Field, start: Array) -> tuple[Array, Array]:
     """(x, step): the bottleneck near `start` by Newton's method on the bordered equations, with new borders every
     time; the starts are near, and the library's root finders do not run inside the engine's sharded programs."""
 
-    def improve(_: int, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+    def improve(_: Any, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         x, _, _ = state
         border, coborder = search.borders(field, x)
         left = search.bordered(field, border, coborder, x)[2]
