@@ -100,8 +100,8 @@ def errors(data: Mapping[str, xr.Dataset], names: tuple[str, ...], bind: Bind) -
 def phase_map(runs: xr.Dataset, bind: Bind) -> Figure:
     """Share of starts that swing by over size, ratio and correlation; predicted shares as lines; where it is unsure."""
     law = _law("sim.swings_by", runs, bind)
-    rises = {n: _column(runs, bind, n) for n in ("rises", "bare_rises")}
-    unsure = (rises["rises"] > 0) != (rises["bare_rises"] > 0)
+    rises = {n: _column(runs, bind, n) for n in ("rises", "rises_before")}
+    unsure = (rises["rises"] > 0) != (rises["rises_before"] > 0)
     told = xr.DataArray(law.prediction)
     right = (told == runs.swings).where(~unsure)
     with styled():

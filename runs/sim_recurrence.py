@@ -239,4 +239,5 @@ RECURRENCE = Experiment(
     measure=measure,
     comparisons=COMPARISONS,
     figures=lambda data: {"sim.parting": parting(data)},
+    core=True,
 )

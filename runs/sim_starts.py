@@ -146,6 +146,7 @@ COMPARISONS = (
         bind=RANDOM | {"time": "time"},
         x="time",
         hue="width",
+        overlay={"xlabel": "time (learning_rate * step)", "ylabel": "share of runs that have learned the concept"},
     ),
     *(
         Comparison(

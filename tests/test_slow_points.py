@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.optimize
 
 from toymodels.errors import UsageError
 from toymodels.slow_points import (
@@ -38,17 +39,11 @@ def hopf(z, r):
 FORMS = (saddle_node, transcritical, pitchfork, hopf)
 
 
-def tilted(form):
-    """The normal form and D - 2 decaying directions in the coordinates x = M z; M and r are arguments."""
-
-    def field(x, matrix, inverse, r):
-        z = inverse @ x
-        return matrix @ jnp.concatenate([form(z[:2], r), -RATES * z[2:]])
-
-    return field
-
-
-FIELDS = {form.__name__: tilted(form) for form in FORMS}
+def tilted(x, matrix, inverse, r, chosen):
+    """The chosen normal form (weights, so that one program serves all) and D - 2 decaying directions, x = M z."""
+    z = inverse @ x
+    slow = sum(weight * form(z[:2], r) for weight, form in zip(chosen, FORMS, strict=True))
+    return matrix @ jnp.concatenate([slow, -RATES * z[2:]])
 
 
 def random_tilt(seed: int, d: int = D) -> tuple[np.ndarray, np.ndarray, np.random.Generator]:
@@ -65,7 +60,8 @@ def find(form: str, seed: int, r: float, noise: float = 0.0):
     # Both sides of the slow direction.
     starts[:4] = starts[:4] - 2 * np.minimum(starts[:4] @ inverse[0], 0)[:, None] * matrix[:, 0]
     starts[4:] = starts[4:] - 2 * np.maximum(starts[4:] @ inverse[0], 0)[:, None] * matrix[:, 0]
-    return find_slow_points(FIELDS[form], starts, args=(matrix, inverse, r)), matrix, inverse
+    chosen = np.array([each.__name__ == form for each in FORMS], dtype=float)
+    return find_slow_points(tilted, starts, args=(matrix, inverse, r, chosen)), matrix, inverse
 
 
 TILTS = pytest.mark.parametrize("seeds", [2, pytest.param(20, marks=pytest.mark.slow)])
@@ -124,17 +120,13 @@ def test_other_normal_forms_have_fixed_points_only(form: str, r: float, seeds: i
         assert stable == {"transcritical": 1, "pitchfork": 2 if r > 0 else 1, "hopf": int(r < 0)}[form]
 
 
-def drift(x):
-    return jnp.stack([1.0 + 0 * x[0], -x[1]])
+def wavy(x, swing):
+    return jnp.stack([2 + swing * jnp.sin(x[0]), -x[1]])
 
 
-def wavy(x):
-    return jnp.stack([2 + jnp.sin(x[0]), -x[1]])
-
-
-@pytest.mark.parametrize("field", [drift, wavy])
-def test_a_field_without_slow_point_has_none(field) -> None:
-    found = find_slow_points(field, np.random.default_rng(0).normal(size=(8, 2)))
+@pytest.mark.parametrize("swing", [0.0, 1.0])
+def test_a_field_without_slow_point_has_none(swing: float) -> None:
+    found = find_slow_points(wavy, np.random.default_rng(0).normal(size=(8, 2)), args=(swing,))
     assert len(found) == 0
     assert found.unresolved == {"led to no slow point": 8}
     assert "no slow point" in str(found)
@@ -177,7 +169,7 @@ def bent(x, r):
 
 
 def test_branch_passes_through_the_saddle_node() -> None:
-    (ghost,) = find_slow_points(lambda x: bent(x, 0.01), np.array([[0.2, 0.1], [-0.2, 0.0]]))
+    (ghost,) = find_slow_points(bent, np.array([[0.2, 0.1], [-0.2, 0.0]]), args=(0.01,))
     branch = continue_ghost(bent, ghost.location, np.linspace(0.01, -0.01, 21))
     assert branch.r[0] > 0 > branch.r[-1]
     assert np.all(np.diff(branch.r) < 0)
@@ -218,13 +210,54 @@ def test_errors_are_sentences(field, starts, words: str) -> None:
         find_slow_points(field, starts)
 
 
-def test_a_start_at_which_the_field_is_nan_does_not_hurt_the_others() -> None:
+def test_a_start_at_which_the_field_is_nan_does_not_hurt_the_others_and_a_narrow_window_is_refused() -> None:
     found = find_slow_points(lambda x: 1e-4 + x**2 + 0 * jnp.sqrt(x + 1), np.array([[0.2], [-3.0]]))
     assert [point.kind for point in found] == [Kind.GHOST]
     assert found.unresolved == {"the field is not finite there": 1}
-
-
-def test_a_window_inside_the_bottleneck_is_refused() -> None:
-    (ghost,) = find_slow_points(lambda x: 1e-2 + x**2, np.array([[0.2], [-0.3]]))
     with pytest.raises(UsageError, match="beyond the bottleneck"):
-        ghost.passage_time_in_window(0.05, 1.0)
+        found[0].passage_time_in_window(0.005, 1.0)
+
+
+UNITS = 30
+
+
+def latent(x, m, n, b):
+    """A rank-one network; k = n.x follows dk/dt = -k + n.tanh(m k + b) exactly."""
+    return -x + jnp.tanh(m * (n @ x) + b)
+
+
+def network_with_a_ghost(r: float, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """(m, n, b, k): random weights and the bias at which the latent flow has a ghost of strength r at k."""
+    rng = np.random.default_rng(seed)
+    m, n = 1 + 0.3 * rng.normal(size=UNITS), 2 / UNITS * (1 + 0.5 * rng.normal(size=UNITS))
+    bias = 1 + 0.3 * rng.normal(size=UNITS)
+
+    def conditions(at):
+        out = np.tanh(m * at[0] + at[1] * bias)
+        slope, curvature = n * m @ (1 - out**2) - 1, n * m**2 @ (-2 * out * (1 - out**2))
+        return slope, ((n @ out - at[0]) * curvature / 2 - r) * 1e3
+
+    (k, scale), _, solved, message = scipy.optimize.fsolve(conditions, (1.4, -0.55), full_output=True, xtol=1e-13)
+    assert solved == 1, message
+    return m, n, scale * bias, k
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("r", [1e-5, 1e-4, 1e-3])
+def test_steps_of_a_leaky_tanh_network_through_its_ghost(r: float, seed: int) -> None:
+    m, n, b, k = network_with_a_ghost(r, seed)
+    states = [np.tanh(m * (k + 1) + b)]
+    for _ in range(10000):
+        states.append(0.5 * states[-1] + 0.5 * np.tanh(m * (n @ states[-1]) + b))
+        if n @ states[-1] < k - 0.8:
+            break
+    path = np.array(states)
+    (ghost,) = find_slow_points(latent, path[:: len(path) // 4][1:4], args=(m, n, b))
+    assert ghost.kind is Kind.GHOST
+    np.testing.assert_allclose(ghost.r, r, rtol=10 * r)
+    assert abs(n @ ghost.location - k) < 10 * r
+    along = (path - ghost.location) @ ghost.left
+    steps = np.argmax(along > 0.8) - np.argmax(along > -0.8)
+    np.testing.assert_allclose(ghost.passage_time_in_window(0.8, 0.8) / 0.5, steps, rtol=0.01)
+    # The whole line needs more than the window, the less so the slower the ghost is.
+    assert 0 < ghost.passage_time / 0.5 / steps - 1 < 5 * np.sqrt(r)

@@ -11,8 +11,10 @@ ordered by u ~ sqrt(A): C and E are the coefficients on the slow (centre) manifo
 from __future__ import annotations
 
 from sympy import (
+    Abs,
     Expr,
     Function,
+    Integer,
     Integral,
     Interval,
     Matrix,
@@ -58,9 +60,26 @@ DELTA = A * (
     (-15 * C**2 / 8 + 3 * C * g1 * B / 4 + g1**2 * B**2 / 8) / B**3 + (3 * E - g2 * B - g3 * B**2) / (2 * B**2)
 )
 """Relative correction of the passage time."""
-EDGES = -C / B**2 * log(after / before) + (C**2 / B**3 - E / B**2) * (before + after)
 STEPS = (LEADING * (1 + leak**2 * A * B / 3) - 1 / (B * before) - 1 / (B * after)) / leak + log(after / before)
 WIDTH = sqrt(A / B)
+THIRD, SHIFT = C / B, g1
+"""Coefficients of s^3 and s in f/A = 1 + s^2 + width (THIRD s^3 + SHIFT s) + ..., u = width s."""
+
+
+def _next_order() -> Expr:
+    """The time of 1/f to second order beyond A + B u^2 between s = -before/width and s = after/width."""
+    s1, s2 = before / WIDTH, after / WIDTH
+    linear = THIRD**2 - E / B
+    rational = (9 * THIRD**2 - 10 * THIRD * SHIFT + SHIFT**2) / 8 - (E / B - g2 + g3 * B) / 2
+    square = -((THIRD - SHIFT) ** 2) / 4
+    arctangents = (1 + DELTA) * (atan(s1) + atan(s2)) / sqrt(A * B)
+    edges = linear * (s1 + s2) + rational * (s1 / (1 + s1**2) + s2 / (1 + s2**2))
+    edges += square * (s1 / (1 + s1**2) ** 2 + s2 / (1 + s2**2) ** 2)
+    odd = THIRD * log((1 + s1**2) / (1 + s2**2)) + (THIRD - SHIFT) * (1 / (1 + s1**2) - 1 / (1 + s2**2))
+    return arctangents + WIDTH / B * edges + odd / (2 * B)
+
+
+NEXT = _next_order()
 
 
 def _cut(expression: Expr, small: Symbol, order: int) -> Expr:
@@ -75,12 +94,25 @@ def _finite_part(power: int, order: int) -> Expr:
 
 
 def _second_order() -> Expr:
-    """The relative correction from 1/f to second order beyond A + B u^2, u = sqrt(A/B) s."""
+    """The relative correction from 1/f to second order beyond A + B u^2, u = width s, of an unbounded window."""
     third, fourth = (C, g1 * B), (E, g2 * B, g3 * B**2)
     squared = {6: third[0] ** 2, 4: 2 * third[0] * third[1], 2: third[1] ** 2}
     odd = sum(value * _finite_part(power, 3) for power, value in squared.items()) / B**3
     even = sum(value * _finite_part(power, 2) for power, value in zip((4, 2, 0), fourth, strict=True)) / B**2
     return A * (odd - even) / pi
+
+
+def _growth(u_at: Expr) -> Expr:
+    """du/dt at u = `u_at` as far as the order kept goes: 1/f to second order in the width eps at fixed s = u/eps."""
+    scaled = {A: B * eps**2}
+    flow = A + B * u**2 + C * u**3 + g1 * A * u + E * u**4 + g2 * A * u**2 + g3 * A**2
+    inverse = 1 / (flow.subs(u, eps * s).subs(scaled) / (B * eps**2)).expand()
+    return _cut(inverse, eps, 3).subs({eps: WIDTH, s: u_at / WIDTH}, simultaneous=True) / A
+
+
+def _per_arctangent(law: Expr) -> Expr:
+    """The factor of the arctangents, which are pi/2 each in an unbounded window."""
+    return law.expand().coeff(atan(after / WIDTH))
 
 
 def _square_of_flow() -> list[Expr]:
@@ -180,6 +212,14 @@ NARROW = Assumption(
 )
 NARROW_AFTER = Assumption("on both sides", after**2 / 25 > A / B, NARROW.reason)
 WEAK = Assumption("the next order is small", Rational(1, 20) > A * (C**2 / B**3 + E**2 / B**3), "a ghost at all")
+INNER = Assumption(
+    "the window ends where the higher terms are still small",
+    Rational(1, 25) > before**2 * (C**2 / B**2 + g1**2 * A / B + Abs(E) / B),
+    "1/f is expanded in them",
+)
+INNER_AFTER = Assumption(
+    "on both sides", Rational(1, 25) > after**2 * (C**2 / B**2 + g1**2 * A / B + Abs(E) / B), INNER.reason
+)
 SINGULAR = Step(
     "in any dimension the gradient of |F|^2/2 is J^T F: at a minimum with F != 0 J is singular, F its left null vector",
     symbolic(_square_of_flow),
@@ -188,6 +228,7 @@ CURVED = Step(
     "along the right null vector v the Hessian of |F|^2/2 is 2 A B/(l.l): a minimum needs A B > 0",
     symbolic(_curvature_along_null),
 )
+VALIDITY_NEXT = {"third_before": C * before / B, "third_after": C * after / B}
 VALIDITY = {"width_before": sqrt(A / B) / before, "width_after": sqrt(A / B) / after}
 
 full_passage_time = Claim(
@@ -240,42 +281,38 @@ reduced_passage_time = Claim(
 reduced_passage_time_next = Claim(
     id="ghost.reduced_passage_time_next",
     title="Passage time of a ghost to the next order",
-    statement=LEADING * (1 + DELTA) - 1 / (B * before) - 1 / (B * after) + EDGES,
+    statement=NEXT,
     vocabulary=V,
     predicts=Quantity("passage_time", unit="time"),
     kind="asymptotic",
     small_parameter=sqrt(A / B),
-    order=2,
-    assumptions=(NARROW, NARROW_AFTER, WEAK),
-    validity=VALIDITY,
+    order=3,
+    assumptions=(WEAK, INNER, INNER_AFTER),
+    validity=VALIDITY_NEXT,
+    notation=(
+        "The error is of the order (A/B)^(3/2) relative to the time in a window of a fixed number of widths sqrt(A/B). "
+        "A window fixed in u has an error of its own that does not vanish with A, of the order u^2 C^3/B^4 and of the "
+        "coefficient of u^5: relative to the time it falls as sqrt(A), whatever order the law has."
+    ),
     source=OWN,
     derivation=(
         SINGULAR,
         GENERAL,
         Step("the slow manifold of a tilted example", symbolic(_slaved_in_time)),
         Step(
-            "1/f to second order beyond A + B u^2 gives the relative correction",
-            symbolic(lambda law: simplify((law - law.subs({C: 0, E: 0, g1: 0, g2: 0, g3: 0}) - EDGES) / LEADING),
-                     lambda: _second_order()),
+            "the time grows at the end of the window by 1/f, to second order beyond A + B u^2 at fixed u/width",
+            symbolic(lambda law: diff(law, after), lambda: _growth(after)),
+        ),
+        Step("and at its start", symbolic(lambda law: diff(law, before), lambda: _growth(-before))),
+        Step(
+            "an empty window takes no time", symbolic(lambda law: law.subs({before: 0, after: 0}), lambda: Integer(0))
         ),
         Step(
-            "and at A = 0 the window grows by 1/f = 1/(B u^2) - C/(B^2 u) + C^2/B^3 - E/B^2 at its end",
-            symbolic(
-                lambda law: diff(law, after).subs({g1: 0, g2: 0, g3: 0}),
-                lambda: (_cut(u**2 / (B * u**2 + C * u**3 + E * u**4), u, 3) / u**2).subs(u, after),
-            ),
+            "an unbounded one takes pi/sqrt(A B) (1 + delta), and what grows with the window",
+            symbolic(lambda law: simplify(_per_arctangent(law) * pi / LEADING - 1), lambda: _second_order()),
         ),
-        Step(
-            "and at its start",
-            symbolic(
-                lambda law: diff(law, before).subs({g1: 0, g2: 0, g3: 0}),
-                lambda: (_cut(u**2 / (B * u**2 + C * u**3 + E * u**4), u, 3) / u**2).subs(u, -before),
-            ),
-        ),
-        Step("without them it is the leading law", symbolic(
-            lambda law: law.subs({C: 0, E: 0, g1: 0, g2: 0, g3: 0}), lambda: WINDOW)),
     ),
-)  # fmt: skip
+)
 
 reduced_strength = Claim(
     id="ghost.reduced_strength",

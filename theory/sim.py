@@ -21,6 +21,7 @@ from theory import (
     sim_linear,
     sim_minibatch,
     sim_recurrence,
+    sim_relu,
     sim_rivals,
     sim_stage_start,
     sim_stages,
@@ -41,5 +42,6 @@ CLAIMS = (
     *sim_concepts.CLAIMS,
     *sim_depth.CLAIMS,
     *sim_minibatch.CLAIMS,
+    *sim_relu.CLAIMS,
     *sim_rivals.CLAIMS,
 )

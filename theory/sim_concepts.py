@@ -14,13 +14,13 @@ once w_12/w_22 < mu_1/mu_2, the disentanglement time.
 from __future__ import annotations
 
 import numpy as np
-from sympy import Abs, Expr, Interval, Rational, exp, log, oo, solve, symbols
+from sympy import Abs, Expr, Interval, Matrix, Rational, exp, log, oo, simplify, solve, symbols
 
 from theory import sim_coordinates as coordinates
 from theory.claim import Assumption, Claim, Derived, Quantity, Source, Step, high_precision, symbolic
 from theory.sim_learning_time import COMPLEMENT
 from theory.sim_linear import ALPHA, KAPPA
-from theory.sim_swing_by import FLOW, RATIO, SLOPE, STARTS, TERMS, N, Q, R, swing_by_bump_time
+from theory.sim_swing_by import FLOW, SLOPE, STARTS, TERMS, M, N, P, Q, R, swing_by_bump_time
 from theory.sim_trajectory import EXACT, LEFT
 from theory.sim_vocabulary import PAIR, V, a, a_1, a_2, mu_1, mu_2, s_2, t, w_11, w_12, w_22
 
@@ -55,11 +55,14 @@ CARRIED = 2 * FALLING * mu_1 / mu_2 * exp(-(a_1 - a_2) * CAPABLE)
 g, x, c, left, u, v, y = symbols("g x c S u v y", positive=True)
 
 
-def _pushed() -> list[Expr]:
-    """Both shares of the pushed output, from W."""
-    out_1 = w_11 * mu_1 + w_12 * mu_2 + (g - 1) * mu_2 * w_12
-    out_2 = w_12 * mu_1 + w_22 * mu_2 + (g - 1) * mu_2 * w_22
-    return [out_1 / mu_1, out_2 / mu_2]
+def _pushed() -> Matrix:
+    """Shares of U times the pushed layer U^T x_hat + (g - 1) mu_2 U^T e_2, minus the stated ones."""
+    factor = Matrix(2, 2, symbols("u11 u12 u21 u22"))
+    w, hidden = factor * factor.T, factor.T * Matrix([mu_1, mu_2])
+    push = (g - 1) * mu_2 * hidden.diff(mu_2)
+    out = factor * (hidden + push)
+    stated = Matrix(_shares()).subs({w_11: w[0, 0], w_12: w[0, 1], w_22: w[1, 1]}, simultaneous=True)
+    return (Matrix([out[0] / mu_1, out[1] / mu_2]) - stated).applyfunc(simplify)
 
 
 def _shares() -> list[Expr]:
@@ -103,7 +106,7 @@ def _direction(law: Expr) -> Expr:
     return off_diagonal / (s_2 * exp(4 * a_2 * law)) * mu_2 / mu_1 - 1
 
 
-PUSH = Step("both shares of the pushed output", symbolic(_pushed, _shares))
+PUSH = Step("both shares of the pushed output", symbolic(_pushed))
 SMALL_STEP = FLOW
 LEARNED = Assumption(
     "the strong concept is learned by then", exp(-4 * a_1 * CAPABLE) / w_11 < 0.05, "else its share is not near 1"
@@ -235,9 +238,9 @@ turn_after_disentanglement = Claim(
         *PASSED,
         Assumption("the test loss swings by", w_12 > 1e-12),
         Assumption(
-            "minimum and bump are well apart",
-            RATIO > 3,
-            "the bump neglects the third term",
+            "the first term of the slope is spent at the bump",
+            P * (Q / R) ** (-M / N) / Q < 0.02,
+            "the bump neglects it, and a constant of this size is wanted",
         ),
         Assumption("the weak concept is small at the bump", s_2 * (Q / R) ** (4 * a_2 / N) < 0.05),
     ),

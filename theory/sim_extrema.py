@@ -55,8 +55,8 @@ initial = _looked_up("initial", "initial test loss over |x_hat|^2/2", _per_start
 rises = _looked_up(
     "rises", "number of rises of the test loss", points.of_turns("rises"), (0, 3), domain=Interval(0, oo)
 )
-bare_rises = _looked_up(
-    "bare_rises", "number of rises along the uncorrected composite", points.of_turns("bare_rises"), (0, 3),
+rises_before = _looked_up(
+    "rises_before", "number of rises one order before the last", points.of_turns("rises_before"), (0, 3),
     domain=Interval(0, oo),
 )  # fmt: skip
 energy = V.symbol(
@@ -207,9 +207,9 @@ swings_by = _of_loss(
     assumptions=(
         *DOMAIN,
         Assumption(
-            "sure: the composite and the corrected one answer alike",
-            abs(_any(rises) - _any(bare_rises)) < Rational(1, 2),
-            "where they do not, the start is nearer to the edge than the composite can tell",
+            "sure: the last two orders of the trajectory answer alike",
+            abs(_any(rises) - _any(rises_before)) < Rational(1, 2),
+            "where they do not, the start is nearer to the edge than these orders can tell",
         ),
     ),
 )

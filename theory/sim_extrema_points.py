@@ -7,8 +7,6 @@ start of training itself) to its top. Turning points are numbered along the time
 
 from __future__ import annotations
 
-import collections
-import hashlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,10 +14,10 @@ import numpy as np
 from scipy.signal import find_peaks
 
 from theory import sim_coordinates as coordinates
-from theory.sim_trajectory_factor import in_order, path, test_loss
+from theory.memory import remembered
+from theory.sim_trajectory_factor import BATCH, Order, in_order, loss_along, path
 
 Array = np.ndarray
-BATCH = 256
 EDGE_GRID = 21
 EDGE_ROUNDS = 8
 LARGEST_ENTRY = 0.5
@@ -28,7 +26,7 @@ SMALLEST = 1e-10
 
 class Turns(NamedTuple):
     """Per start: times and heights of the turning points (R, turns), NaN beyond the last; the number of rises and the
-    largest one; the initial loss; the coupling of the composite; the number of rises without the correction."""
+    largest one; the initial loss; the coupling of the composite; the number of rises at the order before the last."""
 
     time: Array
     height: Array
@@ -36,7 +34,7 @@ class Turns(NamedTuple):
     deepest: Array
     initial: Array
     coupling: Array
-    bare_rises: Array
+    rises_before: Array
 
 
 def turning_points(loss: Array, rise: float) -> Array:
@@ -59,8 +57,12 @@ def turning_points(loss: Array, rise: float) -> Array:
     return np.stack([at + step, here - (left - right) * step / 4], axis=-1)
 
 
+@remembered
 def turns(w: Array, mu: Array, sigma: Array, rise: Array) -> Turns:
-    """Turning points of the corrected composite; leading axes broadcast."""
+    """Turning points of the corrected composite, corrected once more where that changes their number.
+
+    Leading axes broadcast.
+    """
     a = coordinates.strengths(mu, sigma)
     count = 2 * max(a.shape[-1] - 1, 1)
     lead = np.broadcast_shapes(w.shape[:-2], a.shape[:-1], np.shape(rise))
@@ -69,33 +71,50 @@ def turns(w: Array, mu: Array, sigma: Array, rise: Array) -> Turns:
     flat, probe, strength, _, _ = in_order(w, np.asarray(mu), a)
     parts = []
     for k in range(0, len(flat), BATCH):
-        here = slice(k, k + BATCH)
-        parts.append(_batch(flat[here], probe[here], strength[here], rise[here], count))
+        one = slice(k, k + BATCH)
+        given = flat[one], probe[one], strength[one], rise[one]
+        part = _batch(given, count, "corrected")
+        near = np.abs(part.rises - part.rises_before) > 0
+        if near.any():
+            again = _batch(tuple(array[near] for array in given), count, "twice")
+            for column, better in zip(part, again, strict=True):
+                column[near] = better
+        parts.append(part)
     joined = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Turns(*(column.reshape(lead + column.shape[1:]) for column in joined))
 
 
-def _batch(w: Array, probe: Array, a: Array, rise: Array, count: int) -> Turns:
-    best = path(w, a)
+def _batch(given: tuple[Array, ...], count: int, order: Order) -> Turns:
+    w, probe, a, rise = given
+    best = path(w, a, order=order)
     runs = len(w)
     time, height = np.full((2, runs, count), np.nan)
-    rises, deepest, bare_rises = np.full((3, runs), np.nan)
+    rises, deepest, before = np.full((3, runs), np.nan)
     with np.errstate(all="ignore"):
-        losses = [test_loss(f @ np.swapaxes(f, -1, -2), probe) for f in (best.factor, best.composite)]
-    initial = losses[0][0]
-    for k in range(runs):
-        if not (np.isfinite(losses[0][:, k]).all() and np.isfinite(losses[1][:, k]).all()):
-            continue
-        points = turning_points(losses[0][:, k], rise[k] * initial[k])
+        losses, earlier = (loss_along(factor, probe) for factor in (best.factor, best.before))
+    initial = losses[0]
+    known = np.isfinite(losses).all(axis=0) & np.isfinite(earlier).all(axis=0)
+    rises[known] = before[known] = deepest[known] = 0.0
+    for k in np.flatnonzero(known & _bends(earlier)):
+        before[k] = len(turning_points(earlier[:, k], rise[k] * initial[k])) // 2
+    for k in np.flatnonzero(known & _bends(losses)):
+        points = turning_points(losses[:, k], rise[k] * initial[k])
         rises[k] = len(points) // 2
-        bare_rises[k] = len(turning_points(losses[1][:, k], rise[k] * initial[k])) // 2
         deepest[k] = max(points[1::2, 1] - points[::2, 1], default=0.0)
         used = points[:count]
         time[k, : len(used)] = best.end[k] * (used[:, 0] / (len(best.u) - 1)) ** 2
         height[k, : len(used)] = used[:, 1]
-    return Turns(time, height, rises, deepest, initial, best.coupling, bare_rises)
+    return Turns(time, height, rises, deepest, initial, best.coupling, before)
 
 
+def _bends(losses: Array) -> Array:
+    """Which columns turn downwards anywhere: the others need no closer look."""
+    with np.errstate(invalid="ignore"):
+        up = np.diff(losses, axis=0) > 0
+    return np.asarray((up[:-1] & ~up[1:]).any(axis=0))
+
+
+@remembered
 def edge(w: Array, mu: Array, sigma: Array, rise: Array) -> Array:
     """Factor on W(0) up to which the loss rises on the way: the first one from below at which it no longer does.
 
@@ -114,9 +133,10 @@ def edge(w: Array, mu: Array, sigma: Array, rise: Array) -> Array:
             here = slice(k, k + BATCH)
             one = path(flat[here] * factor[here, None, None], strength[here])
             with np.errstate(all="ignore"):
-                losses = test_loss(one.w, probe[here])
-            for i, loss in enumerate(losses.T):
-                out[k + i] = np.isfinite(loss).all() and len(turning_points(loss, least[k + i] * loss[0])) > 0
+                losses = loss_along(one.factor, probe[here])
+            for i in np.flatnonzero(np.isfinite(losses).all(axis=0) & _bends(losses)):
+                loss = losses[:, i]
+                out[k + i] = len(turning_points(loss, least[k + i] * loss[0])) > 0
         return out
 
     grid = np.geomspace(SMALLEST, 1.0, EDGE_GRID)
@@ -133,27 +153,9 @@ def edge(w: Array, mu: Array, sigma: Array, rise: Array) -> Array:
 
 
 def of_turns(name: str) -> Callable[..., Array]:
-    """The column `name` of the turns of (initial_W, mu, sigma, rise); the last results are kept."""
+    """The column `name` of the turns of (initial_W, mu, sigma, rise)."""
 
     def column(*given: Any) -> Array:
-        return np.asarray(getattr(_remembered(*given), name), dtype=float)
+        return np.asarray(getattr(turns(*map(np.asarray, given)), name), dtype=float)
 
     return column
-
-
-_KEPT: collections.OrderedDict[str, Turns] = collections.OrderedDict()
-_MOST = 160
-
-
-def _remembered(*given: Any) -> Turns:
-    """Several inputs come from the same composite, which costs a millisecond a start."""
-    digest = hashlib.sha256()
-    for array in given:
-        digest.update(str(np.shape(array)).encode() + np.ascontiguousarray(array, dtype=float).tobytes())
-    key = digest.hexdigest()
-    if key not in _KEPT:
-        _KEPT[key] = turns(*map(np.asarray, given))
-        while len(_KEPT) > _MOST:
-            _KEPT.popitem(last=False)
-    _KEPT.move_to_end(key)
-    return _KEPT[key]

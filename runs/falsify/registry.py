@@ -5,7 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from runs import trials_adam, trials_ghost, trials_reduction, trials_sim, trials_sim_extrema, trials_sim_stages
+from runs import (
+    trials_adam,
+    trials_ghost,
+    trials_reduction,
+    trials_sim,
+    trials_sim_extrema,
+    trials_sim_nets,
+    trials_sim_stages,
+)
 from runs.experiment import Comparison
 from runs.falsify.judging import Search
 from runs.registry import experiments
@@ -20,6 +28,7 @@ TRIALS: Mapping[str, Trial] = {
     **trials_sim.TRIALS,
     **trials_sim_stages.TRIALS,
     **trials_sim_extrema.TRIALS,
+    **trials_sim_nets.TRIALS,
     **trials_adam.TRIALS,
 }
 """Trials by the id of the comparison that they serve."""

@@ -130,7 +130,8 @@ def _kind(
         estimator = request.estimator or (like.estimator if like else "median")
         scale = request.scale or (like.scale if like else "linear" if estimator == "share" else "log")
         censored = request.censored or (like.censored if like else "unknown")
-        return Statistical(over=over, estimator=estimator, scale=scale, censored=censored)
+        within = like.within if like and estimator == like.estimator else None
+        return Statistical(over=over, estimator=estimator, scale=scale, censored=censored, within=within)
     if name in ("exact", "bound"):
         scale = (
             request.scale or getattr(pattern, "scale", None) or ("log" if isinstance(pattern, Boundary) else "relative")
@@ -170,6 +171,8 @@ def _order(request: Request, claim: Claim) -> float:
 def _comparable(kind: Kind, other: Kind) -> bool:
     if isinstance(kind, Slope) or isinstance(other, Slope):
         return type(kind) is type(other)
+    if getattr(kind, "within", None) != getattr(other, "within", None):
+        return False
     mine, theirs = (getattr(k, "scale", "log") for k in (kind, other))
     return mine == theirs or (mine in NEAR and theirs in NEAR)
 
@@ -181,5 +184,7 @@ def _same_family(other: Kind, kind: Kind) -> bool:
 def _unit_of_margin(kind: Kind) -> str:
     if isinstance(kind, Slope):
         return "a difference of exponents"
+    if getattr(kind, "within", None) is not None:
+        return "a share of runs"
     scale = getattr(kind, "scale", "log")
     return {"linear": "in the unit of the observable"}.get(scale, "0.02 is 2 %")

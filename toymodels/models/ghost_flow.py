@@ -29,7 +29,7 @@ from toymodels.slow_points.reduction import Field, NormalForm, normal_form, rela
 
 Array = jax.Array
 SCHEMES = ("flow", "map")
-APPROACH = 1.5
+APPROACH = 2.0
 """The passage is entered at this multiple of the distance `before`."""
 NEWTON_STEPS = 20
 COEFFICIENTS = ("A", "B", "C", "E", "g1", "g2", "g3")

@@ -28,6 +28,8 @@ NEWTON: Any = optx.Newton(rtol=1e-12, atol=1e-15)
 DESCENT_STEPS = 64
 NEWTON_STEPS = 40
 PROBES = 8
+QUICK: Any = {"xla_backend_optimization_level": 0}
+"""The programs run for milliseconds and compile for seconds: unoptimised code is half as long in coming."""
 
 
 class Candidate(NamedTuple):
@@ -147,7 +149,7 @@ def rounding_floor(field: Field, x: Array) -> Array:
 def over_points(stage: Callable[[Field, Array], Any]) -> Callable[[Callable[..., Array], tuple, Array], Any]:
     """`stage` for every row of points of shape (n, d), compiled; `args` are traced."""
 
-    @functools.partial(jax.jit, static_argnums=0)
+    @functools.partial(jax.jit, static_argnums=0, compiler_options=QUICK)
     def compiled(function: Callable[..., Array], args: tuple, points: Array) -> Any:
         return jax.vmap(lambda point: stage(lambda x: function(x, *args), point))(points)
 

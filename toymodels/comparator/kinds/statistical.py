@@ -22,7 +22,7 @@ from toymodels.comparator.kinds.base import (
 from toymodels.errors import UsageError, unknown
 
 CENSORED = ("unknown", "above", "below", "drop")
-MEANS = ("mean", "geometric_mean", "share")
+MEANS = ("mean", "geometric_mean", "share", "misses")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +41,9 @@ class Statistical(Kind):
     time that was not reached), "below", or "drop" (left out and counted). Infinite values are taken at their
     word.
 
+    "misses" is the share of runs whose own prediction is off by more than `within` (on the scale). The margin is then
+    the largest share that may be: `within=0.05, margin=0.1` asks for nine of ten runs within 5 %.
+
     `support` declares the least and the largest value that a run can have, for means. An interval for a mean
     cannot know of outcomes too rare to have been seen; with their worst value declared it allows for them.
     """
@@ -51,6 +54,7 @@ class Statistical(Kind):
     censored: str = "unknown"
     flag: str | None = None
     support: tuple[float, float] | None = None
+    within: float | None = None
     name: ClassVar[str] = "statistical"
 
     def __post_init__(self) -> None:
@@ -61,6 +65,13 @@ class Statistical(Kind):
             raise unknown("estimator", self.estimator, ("median", *MEANS, "q10", "q90", "q99"))
         if self.estimator == "geometric_mean" and self.scale != "log":
             raise UsageError("A geometric mean is compared on the scale 'log'; use 'mean' on the others.")
+        if (self.estimator == "misses") != (self.within is not None and self.within > 0):
+            raise UsageError(
+                f"within={self.within!r} with the estimator {self.estimator!r}; "
+                "'misses', and no other, needs a positive one: how far off a run may be."
+            )
+        if self.estimator == "misses" and self.censored in ("above", "below"):
+            raise UsageError(f"censored={self.censored!r} with the estimator 'misses'; use 'unknown' or 'drop'.")
         if self.support is not None and (
             self.estimator not in ("mean", "geometric_mean") or not self.support[0] < self.support[1]
         ):
@@ -111,6 +122,9 @@ class Statistical(Kind):
         return self._compare(self._values(case), predicted, case.keep, case.point_alarm())
 
     def _compare(self, values: np.ndarray, predicted: np.ndarray, keep: np.ndarray, alarm: float) -> Estimate:
+        if self.within is not None:
+            share = intervals.share(self._missed(self.per_run(values, predicted)), keep, alarm, self.censored)
+            return Estimate.of(share.value, share.low, share.high)
         if self._is_share(values[keep]):
             return self._against_mean(intervals.share(values, keep, alarm, self.censored), predicted, keep)
         runs = self.per_run(values, predicted)
@@ -127,6 +141,10 @@ class Statistical(Kind):
             with np.errstate(divide="ignore", invalid="ignore"):
                 return values / predicted
         return discrepancy(values, predicted, self.scale)
+
+    def _missed(self, runs: np.ndarray) -> np.ndarray:
+        """One for each discrepancy beyond `within`; NaN stays."""
+        return np.where(np.isnan(runs), np.nan, np.abs(runs) > (self.within or 0.0))
 
     def finish(self, reduced: np.ndarray) -> np.ndarray:
         """The discrepancy that belongs to the reduced values of `per_run`."""
@@ -150,6 +168,9 @@ class Statistical(Kind):
 
     def measure(self, case: Case) -> Estimate:
         values, alarm = self._values(case), case.point_alarm()
+        if self.within is not None:  # what is predicted, not how often that is missed
+            reduced = intervals.quantile(values, case.keep, 0.5, alarm, self.censored)
+            return Estimate.of(reduced.value, reduced.low, reduced.high)
         support = None if self.support is None else np.array(self.support)[:, None]
         if self._is_share(values[case.keep]):
             share = intervals.share(values, case.keep, alarm, self.censored)
@@ -166,6 +187,9 @@ class Statistical(Kind):
         return Estimate.of(reduced.value, reduced.low, reduced.high)
 
     def shift(self, case: Case, claim: np.ndarray, mutant: np.ndarray) -> np.ndarray:
+        if self.within is not None:
+            missed = self._missed(self.per_run(claim, mutant))
+            return np.where(case.keep, np.nan_to_num(missed), 0.0).sum(axis=1) / np.maximum(case.keep.sum(axis=1), 1)
         if self._is_share(self._values(case)[case.keep]):
             count = np.maximum(case.keep.sum(axis=1), 1)
             mean = np.where(case.keep, claim, 0.0).sum(axis=1) / count
@@ -210,7 +234,7 @@ class Statistical(Kind):
         runs = self.per_run(values, predicted)
         finite = np.isfinite(runs) | ~keep
         # Resampling knows nothing of outcomes that were not seen, for which the points' own intervals allow.
-        if self._is_share(values[keep]) or not runs.size or self.support is not None:
+        if self.within is not None or self._is_share(values[keep]) or not runs.size or self.support is not None:
             return np.full(len(groups), np.inf)
 
         counts = np.where(keep.any(axis=1), keep.sum(axis=1), np.iinfo(int).max)[groups].min(axis=1)
@@ -236,7 +260,11 @@ class Statistical(Kind):
     def needed_runs(self, case: Case, shrink: float) -> int | None:
         alarm = case.point_alarm()
         quantile = self._quantile
-        least = 1 if self.estimator == "share" else intervals.least_runs_of_a_mean(alarm, self.support is not None)
+        least = (
+            1
+            if self.estimator in ("share", "misses")
+            else intervals.least_runs_of_a_mean(alarm, self.support is not None)
+        )
         if quantile is not None:
             least = intervals.least_runs(quantile, alarm)
         runs = self.runs(case)
@@ -249,9 +277,13 @@ class Statistical(Kind):
 
     @property
     def quantity(self) -> str:
+        if self.within is not None:
+            over = ", ".join(self.run_dims)
+            return f"share of runs with |{QUANTITY[self.scale]}| above {self.within:g} (over {over})"
         return f"{QUANTITY[self.scale]} ({self.estimator.replace('_', ' ')} over {', '.join(self.run_dims)})"
 
     @property
     def bars(self) -> str:
         over = ", ".join(self.run_dims)
-        return f"{self.estimator.replace('_', ' ')} over {over},\nbars: {{level}}, all points"
+        shown = "median" if self.within is not None else self.estimator.replace("_", " ")
+        return f"{shown} over {over},\nbars: {{level}}, all points"
