@@ -75,7 +75,7 @@ def _signals(seeds: int) -> Sweep:
 def sweeps(scale: Scale) -> dict[str, Sweep]:
     """Tied networks on three pairs; layered ones; signals of the weaker concept; starts whose path swings by."""
     factor = 1 if scale == "quick" else 4
-    planned = {f"tied {pair}": _tied(mu, 150 * factor) for pair, mu in PAIRS.items()}
+    planned = {f"tied {pair}": _tied(mu, (300 if pair == "1.5:1" else 150) * factor) for pair, mu in PAIRS.items()}
     planned |= {name: _net(*net, factor) for name, net in NETS.items()}
     planned |= {f"path {r:g}": _tied((1.0, r), 30, 0.02, init_correlation=0.6) for r in PATHS}
     planned["signals"] = _signals(96 * factor)
@@ -167,7 +167,7 @@ def _of_turn(observable: str, margin: float, scale: str = "log") -> Comparison:
         margin=margin,
         bind=BIND,
         x="ratio",
-        overlay={"xlabel": "mu_2/mu_1", "ylabel": f"{observable.replace('_', ' ')} [time]"},
+        overlay={"xlabel": "ratio mu_2/mu_1", "ylabel": f"{observable.replace('_', ' ')} [time]"},
     )
 
 

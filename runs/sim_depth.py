@@ -47,7 +47,7 @@ def sweeps(scale: Scale) -> dict[str, Sweep]:
         )
     for name, static, steps in _bumps():
         model = get_model("sim_net", **static, record_every=steps // 50)
-        planned[name] = Sweep(model, _pair(BUMP_SIGMA) | {"steps": steps, "init_scale": BUMP_SIZE}, seeds=160 * more)
+        planned[name] = Sweep(model, _pair(BUMP_SIGMA) | {"steps": steps, "init_scale": BUMP_SIZE}, seeds=480 * more)
     return planned
 
 

@@ -155,9 +155,9 @@ def rates(data: Data) -> Figure:
                 middle, low, high = (seen.quantile(q, "seed") for q in (0.5, 0.1, 0.9))
                 panel.errorbar(STRONG, middle, [middle - low, high - middle], fmt="o", color=colour, label=name)
             if size < 1:
-                given = pairs.sel(init_scale=size, concept=[2])
-XX
-                panel.plot(STRONG, law, "-", color="black", lw=1, label="law, strong")
+                given = {"a": STRONG_A, "rank": 1, "learning_rate": RATE, "init_scale": size, "width": WIDTH}
+                law = get_claim("sim.learning_time_relu").predict(**given)
+                panel.plot(STRONG, law * STRONG_A, "-", color="black", lw=1, label="law, strong")
             both = pairs.learning_time.sel(init_scale=size)
             first = (both.sel(concept=2) < both.sel(concept=1)).mean().item()
             panel.set(title=f"start {size:g}: strong first {first:.0%}", xlabel="mu of the strong concept")

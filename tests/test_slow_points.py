@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.optimize
 
+from toymodels.engine import Sweep, run
 from toymodels.errors import UsageError
+from toymodels.models import GhostFlow
+from toymodels.outcome import Outcome
 from toymodels.slow_points import (
     Kind,
     continue_fixed_point,
@@ -252,8 +258,8 @@ def test_steps_of_a_leaky_tanh_network_through_its_ghost(r: float, seed: int) ->
         if n @ states[-1] < k - 0.8:
             break
     path = np.array(states)
-    (ghost,) = find_slow_points(latent, path[:: len(path) // 4][1:4], args=(m, n, b))
-    assert ghost.kind is Kind.GHOST
+    # A start may also lead to the stable fixed point beyond the passage.
+    (ghost,) = find_slow_points(latent, path[:: len(path) // 4][1:4], args=(m, n, b)).ghosts
     np.testing.assert_allclose(ghost.r, r, rtol=10 * r)
     assert abs(n @ ghost.location - k) < 10 * r
     along = (path - ghost.location) @ ghost.left
@@ -261,3 +267,28 @@ def test_steps_of_a_leaky_tanh_network_through_its_ghost(r: float, seed: int) ->
     np.testing.assert_allclose(ghost.passage_time_in_window(0.8, 0.8) / 0.5, steps, rtol=0.01)
     # The whole line needs more than the window, the less so the slower the ghost is.
     assert 0 < ghost.passage_time / 0.5 / steps - 1 < 5 * np.sqrt(r)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("r", [1e-5, 1e-4])
+def test_a_ghost_planted_in_a_hundred_dimensions(r: float) -> None:
+    straight = {"planted_r": r, "before": 0.5, "after": 0.5, "time_step": 0.1}
+    found = run(Sweep(GhostFlow(100), straight, seeds=3), progress=False)
+    assert (found.outcome == Outcome.FINISHED).all()
+    assert found.location_error.max() < 1e-6
+    predicted = np.pi / np.sqrt(found.sample_A * found.sample_B) - 4 / found.sample_B
+    np.testing.assert_allclose(predicted, found.passage_time, rtol=0.01)
+
+
+def document() -> list[str]:
+    """The code blocks of the page on slow points."""
+    page = Path(__file__).parents[1] / "docs" / "slow_points.md"
+    return re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
+
+
+def test_the_documented_example_runs() -> None:
+    space: dict = {}
+    for block in document():
+        exec(block, space)  # noqa: S102
+    assert abs(space["predicted"] / space["counted"] - 1) < 0.01
+    assert abs(space["fold"].parameter) < 1e-10

@@ -242,7 +242,11 @@ turn_after_disentanglement = Claim(
             P * (Q / R) ** (-M / N) / Q < 0.02,
             "the bump neglects it, and a constant of this size is wanted",
         ),
-        Assumption("the weak concept is small at the bump", s_2 * (Q / R) ** (4 * a_2 / N) < 0.05),
+        Assumption(
+            "the weak concept is small at the bump",
+            s_2 * (Q / R) ** (4 * a_2 / N) < 0.01,
+            "the constant moves by a few times this over a_1 + 3 a_2: at 0.05 by 0.03 at mu = (1.5, 1)",
+        ),
     ),
     validity=PLACES,
     notation="negative where the capability comes after the turn: mu_1/mu_2 below about 1.6",

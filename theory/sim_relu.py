@@ -50,7 +50,11 @@ learning_time_relu = Claim(
     assumptions=(
         Assumption("the concept is the strongest", rank < 1.5, "weaker ones are slowed by it"),
         Assumption("many units", width >= 32, "the sum over them is replaced by its mean"),
-        Assumption("small start", scale <= 0.15, "at 0.3 it comes 3 to 4 % late: log(1/start) is large against what the other concepts add"),
+        Assumption(
+            "small start",
+            scale <= 0.15,
+            "at 0.3 it comes 3 to 4 % late: log(1/start) is large against what the other concepts add",
+        ),
         Assumption("the steps resolve the growth", lr * a < 0.3),
     ),
     validity={"start": scale, "step_size": lr * a},

@@ -27,6 +27,7 @@ TRIALS: Mapping[str, Trial] = {
     **trials_reduction.TRIALS,
     **trials_sim.TRIALS,
     **trials_sim_stages.TRIALS,
+    **trials_sim_concepts.TRIALS,
     **trials_sim_extrema.TRIALS,
     **trials_sim_nets.TRIALS,
     **trials_adam.TRIALS,
