@@ -69,7 +69,7 @@ def _order(claim: str, data: str, observable: str, order: float, bind: dict[str,
     return Comparison(
         id=f"{claim}.order", claim=claim, data=data, observable=observable,
         kind=Asymptotic("planted_r", points=Exact(scale="relative"), order=order), margin=0.2, bind=bind,
-        mutants=False, domain="one decade of r and more, orders in r",
+        domain="one decade of r and more, orders in r",
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from toymodels.models import get_model
 
 STEP = 0.004
 """learning_rate times the largest second moment: descent is later than the flow by about this share."""
-FINE_STEP = 1e-3
+FINE_STEP = 5e-4
 """The same where entries are compared at given times."""
 LONG = 24.0
 """4 a_min time at the end of a run of the weakest concept that is drawn."""
@@ -37,7 +37,7 @@ MAP_RATIOS = (0.45, 0.95)
 MAP_SCALES = (2e-3, 0.3)
 CORRELATIONS = (0.0, 0.5, 0.9)
 ENTRIES = {
-    "entries": {"mu": (3.0, 2.0, 1.2), "init_scale": 0.02, "init_correlation": 0.3},
+    "entries": {"mu": (3.0, 2.0, 1.2), "init_scale": 0.01, "init_correlation": 0.3},
     "pair": {"mu": (2.0, 1.0), "init_scale": 0.01, "init_correlation": 0.3},
 }
 """Tasks and starts of which every entry is followed; sigma = 0.05."""
@@ -95,7 +95,7 @@ def _entries(name: str) -> dict[str, object]:
     sigma = np.full(len(mu), 0.05)
     a = mu**2 / len(mu) + sigma**2
     rate = FINE_STEP / a.max()
-    return {**given, "mu": mu, "sigma": sigma, "learning_rate": rate, "steps": int(16 / (4 * a.min() * rate))}
+    return {**given, "mu": mu, "sigma": sigma, "learning_rate": rate, "steps": int(13 / (4 * a.min() * rate))}
 
 
 def _map(scale: Scale) -> Sweep:
@@ -210,7 +210,7 @@ COMPARISONS = (
     *(_of_runs("swings_by", name, "swings", FEW, within=0.5, scale="linear") for name in ("two", "three")),
     *(_of_runs("descents", name, "descents", SOME, within=0.5, scale="linear") for name in ("three", "four")),
     _entry("trajectory_strong", "pair", "w_11", "relative", 0.03, "two concepts"),
-    _entry("trajectory_cross", "pair", "w_12", "relative", 0.05, "two concepts"),
+    _entry("trajectory_cross", "pair", "w_12", "relative", 0.03, "two concepts"),
     _entry("trajectory_weak", "pair", "w_22", "relative", 0.05, "two concepts"),
     _entry("trajectory", "entries", "W", "linear", 0.003, "three concepts, every entry of W"),
 )

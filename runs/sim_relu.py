@@ -70,12 +70,12 @@ def measure(raw: Data) -> Data:
     """Learning times by concept; the share of the hierarchy's edges that are in order, by time."""
     pairs = raw["pairs"][["learning_time", "mu", "sigma", "learning_rate"]].assign_coords(width=WIDTH)
     strong = pairs.sel(concept=2, init_scale=SIZES[0], drop=True).assign_coords(init_scale=SIZES[0])
+    weak = pairs.learning_time.sel(concept=1, init_scale=1.0)
     three = raw["three"][["learning_time", "outputs", "test_loss"]]
     return {
         "strong": strong[["learning_time", "learning_rate"]].assign_coords(a=STRONG_A, rank=1),
-        "tiny": pairs.sel(init_scale=SIZES[0]),
-        "large": pairs.sel(init_scale=1.0),
-        "slowed": pairs[["learning_time"]].sel(concept=1, init_scale=1.0).assign_coords(a=WEAK_A),
+        "small": pairs.sel(init_scale=SIZES[0]),
+        "slowed": xr.Dataset({"slowed_time": weak / weak.sel(strong=STRONG[0], drop=True)}).assign_coords(a=WEAK_A),
         "pairs": pairs,
         "three": three.assign(ordered=_ordered(three.test_loss)),
     }
@@ -103,39 +103,26 @@ COMPARISONS = (
         domain="the stronger of two concepts; minibatches of 128, 64 dimensions, 64 units; start of 0.1",
         x="strong",
     ),
-    *(
-        Comparison(
-            id=f"sim.relu_signal_{name}",
-            claim="sim.learning_time_inverse_signal",
-            data=name,
-            observable="learning_time",
-            kind=Statistical(),
-            margin=0.15,
-            bind=SIGNAL,
-            domain=words,
-            **expected,
-        )
-        for name, words, expected in (
-            ("tiny", "both concepts, start of 0.1", {}),
-            (
-                "large",
-                "both concepts, LeCun's start",
-                {
-                    "expect": "disagrees",
-                    "reason": "the stronger concept slows the weaker one, whose time is not its own",
-                },
-            ),
-        )
+    Comparison(
+        id="sim.relu_signal_small",
+        claim="sim.learning_time_inverse_signal",
+        data="small",
+        observable="learning_time",
+        kind=Statistical(),
+        margin=0.15,
+        bind=SIGNAL,
+        domain="both concepts, start of 0.1",
     ),
     Comparison(
         id="sim.relu_slowing",
         claim="sim.learning_time_inverse_signal",
         data="slowed",
-        observable="learning_time",
-        kind=Exponent(along="strong"),
+        observable="slowed_time",
+        kind=Exponent(along="strong", points=Statistical(censored="drop")),
         margin=0.1,
         bind={"a": "a"},
-        domain="the weaker concept, mu = 1, against mu of the stronger one; LeCun's start",
+        domain="the weaker concept, mu = 1, from LeCun's start; the same start beside mu = 1.4 is the unit of time",
+        constants={"time_per_signal": (0.05, 5.0)},
         expect="disagrees",
         reason="slowing: the same weak concept is learned later beside a stronger one",
     ),
@@ -145,14 +132,14 @@ COMPARISONS = (
 def rates(data: Data) -> Figure:
     """Learning time times signal: constant if each concept kept its own time; and who is first."""
     pairs = data["pairs"]
-    scaled = pairs.learning_time * (pairs.mu**2 / 2 + pairs.sigma**2)
+    scaled = pairs.learning_time.clip(max=STEPS * RATE) * (pairs.mu**2 / 2 + pairs.sigma**2)
     with styled():
         figure = Figure(figsize=(7.2, 3.6), layout="constrained")
         panels = figure.subplots(1, 3, sharey=True)
         for panel, size in zip(panels, pairs.init_scale.values, strict=True):
             for concept, name, colour in zip((1, 2), ("weak", "strong"), colours(2), strict=True):
                 seen = scaled.sel(init_scale=size, concept=concept)
-                middle, low, high = (seen.quantile(q, "seed") for q in (0.5, 0.1, 0.9))
+                middle, low, high = (seen.quantile(q, "seed", method="nearest") for q in (0.5, 0.1, 0.9))
                 panel.errorbar(STRONG, middle, [middle - low, high - middle], fmt="o", color=colour, label=name)
             if size < 1:
                 given = {"a": STRONG_A, "rank": 1, "learning_rate": RATE, "init_scale": size, "width": WIDTH}
@@ -162,7 +149,7 @@ def rates(data: Data) -> Figure:
             first = (both.sel(concept=2) < both.sel(concept=1)).mean().item()
             panel.set(title=f"start {size:g}: strong first {first:.0%}", xlabel="mu of the strong concept")
         panels[0].set(ylabel="learning_time * a   (bars: 80 % of seeds)", ylim=(0, None))
-        panels[0].legend()
+        panels[0].legend(loc="lower right")
     return figure
 
 
@@ -199,8 +186,9 @@ RELU = Experiment(
         "ReLU networks of one hidden layer, 64 dimensions and units, minibatches of 128, randomly rotated data. From a "
         "small start the strong concept is half learned when two linear layers would, starting from the share of the "
         "units that stay on; the weak one takes nearly as much in units of its own signal. From LeCun's start the weak "
-        "concept is slowed by the strong one, the more the stronger that is. Losses at the test points keep the order "
-        "of the hierarchy in most runs, not in all."
+        "concept is slowed by the strong one, the more the stronger that is. There losses keep the hierarchy's order "
+        "nearly always, but the weak concept of three stays half learned at the full test point in many runs; from the "
+        "small start it is late, and while it waits most pairs that involve it are out of order."
     ),
     sweeps=sweeps,
     measure=measure,

@@ -83,9 +83,8 @@ def measure(raw: Data) -> Data:
         for batch in BATCHES
     ]
     shifts = xr.concat(moved, dim=xr.Variable("batch", list(BATCHES)))
-    shifts = shifts.assign_coords(
-        points=2 * SAMPLES, **{name: raw["full"][name] for name in ("mu", "sigma", "learning_rate")}
-    )
+    given = {name: raw["full"][name] for name in ("mu", "sigma", "learning_rate")}
+    shifts = shifts.assign_coords(given | {"points": 2 * SAMPLES})
     return {
         "few": _with_moment(raw["few"]),
         "minibatch": _with_moment(raw[f"batch {BATCHES[-1]}"]),

@@ -49,12 +49,20 @@ def _measure(raw: Mapping[str, xr.Dataset], points: xr.Dataset) -> xr.Dataset:
 
 
 def _trial(kind: Statistical) -> Trial:
-    return Trial(SPACE, _sweeps, _measure, seeds=100, confirm_seeds=400, kind=kind, points=16)
+    return Trial(SPACE, _sweeps, _measure, seeds=160, confirm_seeds=400, kind=kind, points=16)
 
 
-TURNS = _trial(Statistical(over=("seed", "turn"), censored="drop"))
-COUNT = _trial(Statistical(scale="linear"))
+def _turns(within: float) -> Trial:
+    return _trial(Statistical(over=("seed", "turn"), estimator="misses", within=within, censored="drop"))
+
+
+def _runs(within: float) -> Trial:
+    return _trial(Statistical(estimator="misses", within=within, scale="linear", censored="drop"))
+
+
 TRIALS = {
-    **{f"sim.turning_{what}_two_{q}": TURNS for what in ("time", "height") for q in ("q5", "q95")},
-    **{f"sim.{what}_two_{q}": COUNT for what in ("descents", "swings_by") for q in ("q5", "q95")},
+    "sim.turning_time_two": _turns(0.02),
+    "sim.turning_height_two": _turns(0.05),
+    "sim.swing_depth_two": _runs(1e-3),
+    "sim.swings_by_two": _runs(0.5),
 }

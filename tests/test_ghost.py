@@ -282,7 +282,9 @@ def test_single_precision_agrees_where_the_crossing_is_resolved() -> None:
     np.testing.assert_allclose(single, double, rtol=2e-3)
 
 
-@pytest.mark.parametrize("module", ["toymodels.models.ghost", "toymodels.models.ghost_window"])
+@pytest.mark.parametrize(
+    "module", ["toymodels.models.ghost", "toymodels.models.ghost_flow", "toymodels.models.ghost_window"]
+)
 def test_examples_run(module: str) -> None:
     assert doctest.testmod(importlib.import_module(module)).failed == 0
 

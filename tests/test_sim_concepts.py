@@ -44,8 +44,8 @@ def test_onset_is_the_last_rise_and_nothing_without_one() -> None:
 
 def test_pushes_in_a_hidden_layer_are_those_of_the_map() -> None:
     gains = (1.0, 2.0, 4.0, 8.0)
-    settings = {"mu": (2.0, 1.0), "sigma": (0.05, 0.05), "learning_rate": 0.01, "init_scale": 0.01, "steps": 1200}
-    runs = run(Sweep(get_model("sim_net", gains=gains, record_every=6), settings, seeds=4), progress=False)
+    settings = {"mu": (2.0, 1.0), "sigma": (0.05, 0.05), "learning_rate": 0.001, "init_scale": 0.01, "steps": 12000}
+    runs = run(Sweep(get_model("sim_net", gains=gains, record_every=30), settings, seeds=4), progress=False)
     time = runs.step * runs.learning_rate.reset_coords(drop=True)
     by_push = onset(margins_of_pushes(runs, pushed=2, other=1), time)
     by_map = xr.concat([onset(margin_of_map(runs.W, runs.mu, g), time) for g in gains], dim="gain")

@@ -289,6 +289,6 @@ def document() -> list[str]:
 def test_the_documented_example_runs() -> None:
     space: dict = {}
     for block in document():
-        exec(block, space)  # noqa: S102
+        exec(block, space)
     assert abs(space["predicted"] / space["counted"] - 1) < 0.01
     assert abs(space["fold"].parameter) < 1e-10

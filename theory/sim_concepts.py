@@ -237,6 +237,7 @@ turn_after_disentanglement = Claim(
     assumptions=(
         *PASSED,
         Assumption("the test loss swings by", w_12 > 1e-12),
+        Assumption("signals differ clearly", a_2 / a_1 < 0.35, "at mu = (1.5, 1) the bump comes 0.02 late"),
         Assumption(
             "the first term of the slope is spent at the bump",
             P * (Q / R) ** (-M / N) / Q < 0.02,

@@ -53,7 +53,7 @@ learning_time_relu = Claim(
         Assumption(
             "small start",
             scale <= 0.15,
-            "at 0.3 it comes 3 to 4 % late: log(1/start) is large against what the other concepts add",
+            "at 0.3 it comes 6 % late: log(1/start) is large against what the other concepts add",
         ),
         Assumption("the steps resolve the growth", lr * a < 0.3),
     ),

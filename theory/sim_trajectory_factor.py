@@ -31,6 +31,8 @@ Order = Literal["direct", "composite", "corrected", "twice"]
 
 POINTS = 300
 """Intervals of the grid in u, where time = end u^2: fast concepts are learned early."""
+COARSE = 100
+"""The same where only the size of the coupling is asked for."""
 BATCH = 256
 """Starts that are followed together."""
 AFTER = 8.0
@@ -112,7 +114,8 @@ def coupling(w: Array, mu: Array, sigma: Array) -> Array:
     lead = np.broadcast_shapes(w.shape[:-2], a.shape[:-1])
     flat, _, a, _, _ = in_order(np.broadcast_to(w, (*lead, *w.shape[-2:])), np.asarray(mu), a)
     parts = [
-        path(flat[k : k + BATCH], a[k : k + BATCH], order="composite").coupling for k in range(0, len(flat), BATCH)
+        path(flat[k : k + BATCH], a[k : k + BATCH], order="composite", points=COARSE).coupling
+        for k in range(0, len(flat), BATCH)
     ]
     return np.concatenate(parts).reshape(lead)
 

@@ -10,6 +10,7 @@ from runs import (
     trials_ghost,
     trials_reduction,
     trials_sim,
+    trials_sim_concepts,
     trials_sim_extrema,
     trials_sim_nets,
     trials_sim_stages,

@@ -91,6 +91,11 @@ class GhostFlow(ToyModel):
     where the passage did not end within `steps` steps, or DIVERGED where the search failed.
 
     Raises `UsageError` for an unknown scheme or fewer than 2 dimensions. Source: own.
+
+    >>> from toymodels.engine import simulate_one
+    >>> one = simulate_one(GhostFlow(3, "map"), {"planted_r": 1e-3, "leak": 0.5}, 0)
+    >>> float(abs(one["sample_A"] * one["sample_B"] / 1e-3 - 1)) < 1e-3  # A B is the planted r
+    True
     """
 
     dimension: int = 20
