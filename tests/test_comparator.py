@@ -270,6 +270,32 @@ def test_censored_runs() -> None:
     assert (by_flag.points.low.values[0], by_flag.points.high.values[0]) == unknown
 
 
+@pytest.mark.parametrize(
+    ("wrong", "margin", "status"), [(0, 0.1, "agrees"), (40, 0.1, "disagrees"), (8, 0.03, "inconclusive")]
+)
+def test_misses_count_runs_beyond_the_allowed_distance(wrong: int, margin: float, status: str) -> None:
+    """Misses to both sides do not cancel; a run without a value may be one."""
+    values = np.full((4, 200), 1.0) * LAW.values[:, None] * np.exp(np.random.default_rng(0).uniform(-0.02, 0.02, 200))
+    values[:, :wrong] *= np.where(np.arange(wrong) % 2, 1.5, 0.5)
+    data = xr.Dataset({"y": (("T", "seed"), values)}, coords={"T": T})
+    kind = c.Statistical(estimator="misses", within=0.05)
+    verdict = judge(data, variants(LAW, near=LAW * 1.01, far=LAW * 1.2), kind, margin)
+    assert verdict.status == status
+    assert verdict.points.value.values == pytest.approx(np.full(4, wrong / 200))
+    classes = {m.id: m.verdict_class for m in verdict.mutants}
+    assert classes == {"near": "irrelevant", "far": "killed"}
+    censored = data.assign(y=data.y.where(data["seed"] >= 20))
+    unknown = judge(censored, variants(LAW, far=LAW * 1.2), kind, margin).points
+    assert (unknown.high.values >= 0.1).all()
+
+
+@pytest.mark.parametrize("wrong", [{"estimator": "misses"}, {"within": 0.1}, {"estimator": "misses", "within": -1.0},
+                                   {"estimator": "misses", "within": 0.1, "censored": "above"}])  # fmt: skip
+def test_misses_need_a_distance(wrong: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="misses"):
+        c.Statistical(**wrong)
+
+
 def test_zero_hits_still_give_an_interval() -> None:
     data = xr.Dataset({"y": (("T", "seed"), np.zeros((4, 50)))}, coords={"T": T})
     nothing = variants(0.01 + 0 * T, more=0.5 + 0 * T)
