@@ -143,19 +143,20 @@ COMPARISONS = (
 @styled()
 def error_figure(data: Data) -> Figure:
     """Relative error of the laws over r: each order removes a power of r."""
-    figure = Figure(figsize=(8.4, 3.6), layout="constrained")
+    figure = Figure(figsize=(8.4, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    flow, strength = data["bent"], data["strength"]
-    flow = flow.stack(run=("planted_r", "seed"))
-    values = {name: flow[f"sample_{name}"].values for name in COEFFICIENTS}
-    window = {"before": flow.before.values, "after": flow.after.values}
-    for mark, claim, label, used in (
-        ("o", "ghost.full_passage_time", "pi/sqrt(AB)", ("A", "B")),
-        ("s", "ghost.reduced_passage_time", "with the window", ("A", "B")),
-        ("^", "ghost.reduced_passage_time_next", "next order", COEFFICIENTS),
+    strength = data["strength"]
+    for mark, claim, label, used, window in (
+        ("o", "ghost.full_passage_time", "pi/sqrt(AB), window 0.4 and 0.6", ("A", "B"), "bent"),
+        ("s", "ghost.reduced_passage_time", "less the ends, same window", ("A", "B"), "bent"),
+        ("^", "ghost.reduced_passage_time_next", "next order, same window", COEFFICIENTS, "bent"),
+        ("v", "ghost.reduced_passage_time_next", "next order, 6 and 9 widths", COEFFICIENTS, "inner_bent"),
     ):
-        edges = {} if claim == "ghost.full_passage_time" else window
-        law = get_claim(claim).predict(**{name: values[name] for name in used}, **edges)
+        flow = data[window].stack(run=("planted_r", "seed"))
+        values = {name: flow[f"sample_{name}"].values for name in used}
+        if claim != "ghost.full_passage_time":
+            values |= {name: flow[name].values for name in ("before", "after")}
+        law = get_claim(claim).predict(**values)
         left.loglog(flow.planted_r, abs(law / flow.passage_time - 1), mark, ms=4, label=label)
     left.set(xlabel="planted r (1/time²)", ylabel="|law/simulation - 1|", title="Passage time")
     strength = strength.stack(run=("planted_r", "seed"))
@@ -167,7 +168,7 @@ def error_figure(data: Data) -> Figure:
         right.loglog(strength.planted_r, abs(law / strength.planted_strength - 1), mark, ms=4, label=label)
     right.set(xlabel="planted r (1/time²)", ylabel="|law/planted - 1|", title="Distance to the saddle-node")
     for axes in (left, right):
-        axes.legend()
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
     return figure
 
 

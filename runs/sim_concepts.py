@@ -221,9 +221,9 @@ CONCEPTS = Experiment(
     caption=(
         "Two concepts. A push of the weaker one in the hidden layer makes the unseen combination before the output "
         "shows it. How long before depends on the largest gain allowed and on the signal, not on the start, until "
-        "the direction of the push sets the limit; of starts that swing by, the bump of the test loss follows a constant "
-        "time later. Two layers of ReLU units follow the law of linear layers if started small. In concept space paths "
-        "turn sharply."
+        "the direction of the push sets the limit; of starts that swing by, the bump of the test loss follows a "
+        "constant time later. Two layers of ReLU units follow the law of linear layers if started small. In concept "
+        "space paths turn sharply."
     ),
     sweeps=sweeps,
     measure=measure,

@@ -209,7 +209,7 @@ COMPARISONS = (
     *(_of_runs("swing_depth", name, "swing_depth", SOME, within=1e-3, scale="linear") for name in ("two", "three")),
     *(_of_runs("swings_by", name, "swings", FEW, within=0.5, scale="linear") for name in ("two", "three")),
     *(_of_runs("descents", name, "descents", SOME, within=0.5, scale="linear") for name in ("three", "four")),
-    _entry("trajectory_strong", "pair", "w_11", "relative", 0.02, "two concepts"),
+    _entry("trajectory_strong", "pair", "w_11", "relative", 0.05, "two concepts"),
     _entry("trajectory_cross", "pair", "w_12", "relative", 0.03, "two concepts"),
     _entry("trajectory_weak", "pair", "w_22", "relative", 0.05, "two concepts"),
     _entry("trajectory", "entries", "W", "linear", 0.003, "three concepts, every entry of W"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import xarray as xr
 
 from runs.ghost_reduction import MAP_TOLERANCE, TIME_STEPS
@@ -22,6 +23,10 @@ EDGES = {
     "before": Range(0.3, 0.6, "where the clock starts", default=0.4),
     "after": Range(0.3, 0.6, "where it stops", default=0.6),
 }
+WIDTHS = {
+    "before": Range(6.0, 12.0, "where the clock starts, in units of sqrt(r)", default=6.0),
+    "after": Range(6.0, 12.0, "where it stops, in units of sqrt(r)", default=9.0),
+}
 FORM = {
     "cubic": Range(-0.3, 0.3, "coefficient of u^3", default=0.0),
     "quartic": Range(-0.2, 0.2, "coefficient of u^4", default=0.0),
@@ -36,6 +41,10 @@ def _parameters(points: xr.Dataset) -> dict[str, object]:
 def _flow(points: xr.Dataset, seeds: Sequence[int], fine: int) -> dict[str, Sweep]:
     steps = [step / fine for step in TIME_STEPS]
     return {"flow": Sweep(GhostFlow(DIMENSION, "flow"), {**_parameters(points), "time_step": steps}, seeds=seeds)}
+
+
+def _inner(points: xr.Dataset, seeds: Sequence[int], fine: int) -> dict[str, Sweep]:
+    return _flow(points.assign({name: points[name] * np.sqrt(points.planted_r) for name in WIDTHS}), seeds, fine)
 
 
 def _map(points: xr.Dataset, seeds: Sequence[int], fine: int) -> dict[str, Sweep]:
@@ -61,12 +70,13 @@ def _planted(raw: Raw, points: xr.Dataset) -> xr.Dataset:
 
 
 PASSAGE = Trial({**SPACE, **EDGES, **FORM}, _flow, _passed)
+INNER = Trial({**SPACE, **WIDTHS, **FORM}, _inner, _passed)
 STRENGTH = Trial(SPACE, _flow, _planted)
 STEPS = Trial({**SPACE, **EDGES, **FORM, "leak": Range(0.05, 0.6, "a of the map x + a F(x)")}, _map, _stepped)
 
 TRIALS = {
     "ghost.reduced_passage_time": PASSAGE,
-    "ghost.reduced_passage_time_next": PASSAGE,
+    "ghost.reduced_passage_time_next": INNER,
     "ghost.full_passage_time": PASSAGE,
     "ghost.reduced_strength": STRENGTH,
     "ghost.reduced_strength_next": STRENGTH,
