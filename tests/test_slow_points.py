@@ -12,7 +12,7 @@ import scipy.optimize
 
 from toymodels.engine import Sweep, run
 from toymodels.errors import UsageError
-from toymodels.models import GhostFlow
+from toymodels.models.ghost_flow import GhostFlow
 from toymodels.outcome import Outcome
 from toymodels.slow_points import (
     Kind,
