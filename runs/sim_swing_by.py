@@ -74,7 +74,7 @@ def _promising(starts: xr.Dataset, settings: dict[str, object], count: int) -> l
 
 def sweeps(scale: Scale) -> dict[str, Sweep]:
     """Per pair of strengths, starts along a fine grid of sizes; and many small starts."""
-    count, grid = (8, 101) if scale == "quick" else (40, 201)
+    count, grid = (8, 201) if scale == "quick" else (40, 401)
     starts = _untrained(40 * count)
     planned = {}
     for name, mu in PAIRS.items():
