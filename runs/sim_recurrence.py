@@ -202,6 +202,8 @@ COMPARISONS = (
         bind=INSIDE,
         domain=NARROW,
         mutants=False,
+        x="seed",
+        overlay={"xlabel": "seed of the start", "ylabel": "lowest diagonal entry of W, followed down to -0.5"},
         expect="disagrees",
         reason="the first step leaves w_22 - w_12^2/w_11 below zero, which then grows as w_22 does",
     ),

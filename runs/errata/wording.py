@@ -6,8 +6,11 @@ import math
 from typing import Any
 
 from runs.errata.witness import Witness
+from runs.experiment import Comparison
+from runs.registry import experiments
 from theory.claim import Claim
 from theory.verify import Verification
+from toymodels.comparator import Bound
 
 NAMES = ("cell", "certificate", "formula", "interval", "number", "point", "prose", "values")
 BELOW = 10
@@ -59,7 +62,15 @@ def cell(text: str) -> str:
 def formula(claim: Claim) -> str:
     """The law in LaTeX; a bound is an inequality."""
     text = claim.statement_latex
-    return text.replace(" = ", r" \le ", 1) if claim.kind == "bound" else text
+    if claim.kind != "bound":
+        return text
+    comparisons = (comparison for experiment in experiments().values() for comparison in experiment.comparisons)
+    sides = {comparison.kind.side for comparison in comparisons if comparison.claim == claim.id and _bounds(comparison)}
+    return text.replace(" = ", r" \ge " if "lower" in sides else r" \le ", 1)
+
+
+def _bounds(comparison: Comparison) -> bool:
+    return isinstance(comparison.kind, Bound)
 
 
 def certificate(result: Verification) -> str:
