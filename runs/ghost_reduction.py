@@ -12,7 +12,7 @@ from toymodels.comparator import Asymptotic, Exact, styled
 from toymodels.engine import Sweep
 from toymodels.models.ghost_flow import COEFFICIENTS, GhostFlow
 
-DIMENSIONS = {"quick": 20, "full": 100}
+DIMENSION = 20
 TIME_STEPS = (0.1, 0.05)
 MAP_TOLERANCE = 0.1
 """Steps: crossings are interpolated within their steps."""
@@ -29,7 +29,7 @@ WINDOW = {"A": "sample_A", "B": "sample_B", "before": "before", "after": "after"
 def sweeps(scale: Scale) -> dict[str, Sweep]:
     """Passages of the flow, also through a window of a fixed number of widths, and of the leaky map; each seed is a
     random rotation and tilt."""
-    size, seeds = DIMENSIONS[scale], 2 if scale == "quick" else 20
+    size, seeds = DIMENSION, 2 if scale == "quick" else 20
     r = np.geomspace(1e-4, 1e-3, 4) if scale == "quick" else np.geomspace(1e-5, 1e-3, 7)
     common = {**COMMON, **SHAPES, "planted_r": r}
     inner = {name: ("planted_r", widths * np.sqrt(r)) for name, widths in WIDTHS.items()}
@@ -177,7 +177,7 @@ EXPERIMENTS = (
         name="ghost.reduction",
         title="From many dimensions to one",
         caption=(
-            "Ghosts planted in 20 dimensions (full: 100) behind random rotations, tilts and bent slow manifolds. The "
+            "Ghosts planted in 20 dimensions behind random rotations, tilts and bent slow manifolds. The "
             "search sees the field only. Its A and B predict the passage time through a window, and the planted r; the "
             "coefficients of the slow manifold enter one order later. A leaky map takes 1/leak times as many steps."
         ),
