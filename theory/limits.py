@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import signal
 import threading
 import time
@@ -20,19 +21,32 @@ class OutOfTime(BaseException):
 def time_limit(seconds: float) -> Iterator[None]:
     """Raise `OutOfTime` in the block after `seconds`, again and again until the block is left.
 
-    Once is not enough: python drops an exception that is raised while it collects garbage or finalises an object,
-    and a library may swallow it. Only the main thread can be interrupted; elsewhere there is no limit.
+    Once is not enough: python drops an exception that is raised while it finalises an object, and a library may swallow
+    it. Never while garbage is collected: it would be lost, with a warning. Only the main thread can be interrupted;
+    elsewhere there is no limit.
     """
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
         return
 
-    inside = True
+    inside, collecting = True, False
 
     def stop(signum: int, frame: object) -> None:
-        if inside:
+        if inside and not collecting:
             raise OutOfTime
 
+    def before_others(phase: str, info: object) -> None:
+        nonlocal collecting
+        if phase == "start":
+            collecting = True
+
+    def after_others(phase: str, info: object) -> None:
+        nonlocal collecting
+        if phase == "stop":
+            collecting = False
+
+    gc.callbacks.insert(0, before_others)
+    gc.callbacks.append(after_others)
     before = signal.signal(signal.SIGALRM, stop)
     start = time.monotonic()
     outer, again = signal.setitimer(signal.ITIMER_REAL, seconds, REPEAT)
@@ -46,6 +60,8 @@ def time_limit(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        gc.callbacks.remove(before_others)
+        gc.callbacks.remove(after_others)
         if outer:  # an enclosing limit goes on, or fires at once if it has passed meanwhile
             signal.setitimer(signal.ITIMER_REAL, max(outer - (time.monotonic() - start), 1e-3), again)
 

@@ -22,6 +22,8 @@ EDGE_GRID = 21
 EDGE_ROUNDS = 8
 LARGEST_ENTRY = 0.5
 SMALLEST = 1e-10
+NEWTON = 4
+"""Steps towards an extremum from the nearest sample."""
 
 
 class Turns(NamedTuple):
@@ -40,7 +42,7 @@ class Turns(NamedTuple):
 def turning_points(loss: Array, rise: float) -> Array:
     """Minima and tops of rises by more than `rise` of one sampled curve: rows of (position, height), alternating.
 
-    Positions are in samples, refined by a parabola through three of them.
+    Positions are in samples, and lie between them.
     """
     tops, _ = find_peaks(loss, prominence=max(rise, np.finfo(float).tiny))
     found: list[int] = []
@@ -50,11 +52,21 @@ def turning_points(loss: Array, rise: float) -> Array:
         after = int(top)
         if low > 0:
             found += [low, int(top)]
-    at = np.asarray(found, dtype=int)
-    left, here, right = loss[at - 1], loss[at], loss[at + 1]
-    bend = left - 2 * here + right
-    step = np.where(bend == 0, 0.0, (left - right) / (2 * np.where(bend == 0, 1.0, bend)))
-    return np.stack([at + step, here - (left - right) * step / 4], axis=-1)
+    return _refined(loss, np.asarray(found, dtype=int))
+
+
+def _refined(loss: Array, at: Array) -> Array:
+    """Rows of (position, height) of the extrema near the samples `at`, on the quartic through the five around each."""
+    centre = np.clip(at, 2, len(loss) - 3)
+    a, b, c, d, e = (loss[centre + k] for k in range(-2, 3))
+    first, second = (a - 8 * b + 8 * d - e) / 12, (-a + 16 * b - 30 * c + 16 * d - e) / 12
+    third, fourth = (-a + 2 * b - 2 * d + e) / 2, a - 4 * b + 6 * c - 4 * d + e
+    x = (at - centre).astype(float)
+    for _ in range(NEWTON):
+        slope = first + x * (second + x * (third / 2 + x * fourth / 6))
+        bend = second + x * (third + x * fourth / 2)
+        x = np.clip(x - np.where(bend == 0, 0.0, slope / np.where(bend == 0, 1.0, bend)), -2, 2)
+    return np.stack([centre + x, c + x * (first + x * (second / 2 + x * (third / 6 + x * fourth / 24)))], axis=-1)
 
 
 @remembered

@@ -152,14 +152,14 @@ def _at(w: Array, mu: Array, sigma: Array, time: Array, order: Order) -> tuple[A
 
 
 def _interpolated(factor: Array, run: Array, u: Array) -> Array:
-    """Factors (n, R, d, d) over the even grid of u in [0, 1], of run k at u[k]: cubic through the four points around;
+    """Factors (n, R, d, d) over the even grid of u in [0, 1], of run k at u[k]: through the six points around;
     NaN outside."""
     last = len(factor) - 1
     inside = (u >= 0) & (u <= 1)
     place = np.where(inside, u, 0.0) * last
-    first = np.clip(np.floor(place).astype(int) - 1, 0, last - 3)
+    first = np.clip(np.floor(place).astype(int) - 2, 0, last - 5)
     x = (place - first)[:, None, None]
-    nodes = range(4)
+    nodes = range(6)
     out = np.zeros((len(u), *factor.shape[2:]))
     for k in nodes:
         weight = np.prod([(x - j) / (k - j) for j in nodes if j != k], axis=0)

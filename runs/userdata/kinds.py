@@ -32,10 +32,14 @@ class Chosen:
 
 def declared(claim: Claim) -> tuple[Comparison, ...]:
     """The experiments' comparisons of this claim, those that should agree first. Searches for a domain are left out:
-    they agree wherever some set of points does.
+    they agree wherever some set of points does. So are further experiments where a core one finds agreement: their
+    margins belong to special conditions.
     """
-    found = [c for e in experiments().values() for c in e.comparisons if c.claim == claim.id and not c.domain_search]
-    return tuple(sorted(found, key=lambda c: c.expect != "agrees"))
+    found = [
+        (c, e.core) for e in experiments().values() for c in e.comparisons if c.claim == claim.id and not c.domain_search
+    ]
+    core = any(is_core and c.expect == "agrees" for c, is_core in found)
+    return tuple(sorted((c for c, is_core in found if is_core or not core), key=lambda c: c.expect != "agrees"))
 
 
 def kind_name(
