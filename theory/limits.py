@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 REPEAT = 0.25
 """Seconds between further attempts to interrupt."""
+SOON = 1e-3
+"""Seconds until the next attempt where garbage was being collected."""
 
 
 class OutOfTime(BaseException):
@@ -32,7 +34,9 @@ def time_limit(seconds: float) -> Iterator[None]:
     inside, collecting = True, False
 
     def stop(signum: int, frame: object) -> None:
-        if inside and not collecting:
+        if inside and collecting:
+            signal.setitimer(signal.ITIMER_REAL, SOON, REPEAT)
+        elif inside:
             raise OutOfTime
 
     def before_others(phase: str, info: object) -> None:

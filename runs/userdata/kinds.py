@@ -36,7 +36,10 @@ def declared(claim: Claim) -> tuple[Comparison, ...]:
     margins belong to special conditions.
     """
     found = [
-        (c, e.core) for e in experiments().values() for c in e.comparisons if c.claim == claim.id and not c.domain_search
+        (c, e.core)
+        for e in experiments().values()
+        for c in e.comparisons
+        if c.claim == claim.id and not c.domain_search
     ]
     core = any(is_core and c.expect == "agrees" for c, is_core in found)
     return tuple(sorted((c for c, is_core in found if is_core or not core), key=lambda c: c.expect != "agrees"))
