@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from runs.adam import ROUNDING, STEPS, slopes
+from runs.adam_slopes import ROUNDING, slopes
+from runs.adam_stability import STEPS
 from runs.experiment import Onset
 from runs.trial import POINT, Choice, Range, Trial
 from toymodels.engine import Sweep

@@ -23,6 +23,9 @@ SETTINGS = {
     "sim": {"learning_rate": [0.02, 0.05], "steps": 60},
     "sim_net": {"learning_rate": [0.02, 0.05], "steps": 60},
     "adam": {"beta1": [0.5, 0.9], "steps": 30},
+    "scale_invariant": {"beta1": [0.5, 0.9], "steps": 30},
+    "k_adam": {"beta1": [0.5, 0.9], "steps": 30},
+    "adam_twin": {"beta1": [0.5, 0.9], "steps": 30},
 }
 """Small sweeps; a new model adds its own line, or is tried at its defaults."""
 
@@ -33,6 +36,9 @@ HOSTILE = {
     "sim": {"learning_rate": 1e6},
     "sim_net": {"learning_rate": 1e6},
     "adam": {"learning_rate": 1e300},
+    "scale_invariant": {"learning_rate": 1e300},
+    "k_adam": {"scale": 1e300},
+    "adam_twin": {"learning_rate": 1e300},
 }
 """A setting that ruins a run."""
 

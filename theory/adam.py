@@ -9,10 +9,13 @@ and beta for them); n = 1, 2, ... counts the updates made; u_n is the bias-corre
 
 from __future__ import annotations
 
-from theory import adam_bound, adam_bound_continuous, adam_growth
+from theory import adam_bound, adam_bound_continuous, adam_growth, adam_levels, adam_marginal, adam_slope
 
 CLAIMS = (
     *adam_bound.CLAIMS,
     *adam_bound_continuous.CLAIMS,
     *adam_growth.CLAIMS,
+    *adam_slope.CLAIMS,
+    *adam_marginal.CLAIMS,
+    *adam_levels.CLAIMS,
 )

@@ -9,9 +9,7 @@ from theory.adam_vocabulary import (
     PAPER,
     V,
     beta1,
-    beta1_start,
     beta2,
-    beta2_start,
     geometric,
     k,
     n,
@@ -34,7 +32,7 @@ from theory.claim import (
 CLEAR = Assumption(
     "unstable, and for long enough: ten e-foldings after the given number of steps",
     (log(beta1) - log(beta2) / 2) * step > 10.0,
-    reason="the slope over the last fifth of the steps is then within 1 % of its limit if 1 - beta1 > 5/step",
+    reason="the slope of log(|m|/sqrt(v)) over the last fifth of the steps is then within 1e-6 of its limit",
 )
 
 stability_index = Claim(
@@ -184,32 +182,32 @@ boundary = Claim(
     ),
 )
 
-normal_curve = Claim(
-    id="adam.normal_curve",
-    title="Curve through a point that crosses the level sets of C at right angles",
-    statement=(beta2_start**3 + (beta1_start**3 - beta1**3) / 2) ** Rational(1, 3),
+boundary_arithmetic = Claim(
+    id="adam.stability_boundary_arithmetic",
+    title="Largest stable beta1 if averages decayed by e^-(1-beta)",
+    statement=(1 + beta2) / 2,
     vocabulary=V,
-    predicts=Quantity("beta2"),
-    kind="closed form",
-    source=Source(PAPER, "points normal to the level sets of C"),
-    notation="beta1^3 + 2 beta2^3 is constant on it",
+    predicts=Quantity("beta1"),
+    kind="threshold",
+    validity={"rest2": 1 - beta2},
+    source=Source.own("kernels of rate 1 - beta in place of (1-beta)/beta: the arithmetic mean of 1 and beta2"),
     derivation=(
         Step(
-            "the gradients of beta1^3 + 2 beta2^3 and of C are orthogonal",
-            symbolic(
-                lambda: sum(
-                    (beta1**3 + 2 * beta2**3).diff(x) * (2 / beta1 - 1 / beta2 - 1).diff(x) for x in (beta1, beta2)
-                )
-            ),
+            "twice the rate of the average of gradients is that of the average of squares",
+            symbolic(lambda law: 2 * (1 - law), lambda: 1 - beta2),
         ),
         Step(
-            "beta1^3 + 2 beta2^3 is constant along the statement, which starts at the given point",
-            symbolic(
-                lambda law: [beta1**3 + 2 * law**3, law.subs(beta1, beta1_start)],
-                lambda: [beta1_start**3 + 2 * beta2_start**3, beta2_start],
-            ),
+            "it differs from the harmonic mean at the order (1 - beta2)^2",
+            symbolic(lambda law: law - 2 * beta2 / (1 + beta2), lambda: (1 - beta2) ** 2 / (2 * (1 + beta2))),
         ),
     ),
 )
 
-CLAIMS = (stability_index, growth_rate, growth_rate_continuous, boundary, boundary_continuous, normal_curve)
+CLAIMS = (
+    stability_index,
+    growth_rate,
+    growth_rate_continuous,
+    boundary,
+    boundary_continuous,
+    boundary_arithmetic,
+)

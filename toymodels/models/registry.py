@@ -10,13 +10,18 @@ from typing import Any
 from toymodels.errors import UsageError, unknown
 from toymodels.model import ToyModel
 from toymodels.models.adam import Adam
+from toymodels.models.adam_twin import AdamTwin
 from toymodels.models.ghost import Ghost
 from toymodels.models.ghost_flow import GhostFlow
 from toymodels.models.ghost_passage import GhostPassage
+from toymodels.models.k_adam import KAdam
+from toymodels.models.scale_invariant import ScaleInvariant
 from toymodels.models.sim import Sim
 from toymodels.models.sim_net import SimNet
 
-MODELS: dict[str, type[ToyModel]] = {model.name: model for model in (Ghost, GhostFlow, GhostPassage, Sim, SimNet, Adam)}
+MODELS: dict[str, type[ToyModel]] = {
+    model.name: model for model in (Ghost, GhostFlow, GhostPassage, Sim, SimNet, Adam, ScaleInvariant, KAdam, AdamTwin)
+}
 
 
 def register_model(model: type[ToyModel]) -> type[ToyModel]:

@@ -17,6 +17,9 @@ import optax.contrib
 from toymodels.errors import UsageError, unknown
 from toymodels.optimisers.k_adam import k_adam
 
+DECAYS = ("b1", "b2", "b3", "beta1", "beta2", "momentum", "decay")
+NOT_NEGATIVE = ("eps", "weight_decay")
+
 Optimiser = Callable[[Any], optax.GradientTransformationExtraArgs]
 
 
@@ -42,10 +45,13 @@ def optimiser_by_name(text: str) -> Optimiser:
     for option in options:
         if option not in accepted:
             raise unknown(f"option of {name}", option, accepted)
+        _check(name, option, options[option])
     build = functools.partial(factory, **options)
     weights = {"kernel": jax.ShapeDtypeStruct((2, 2), np.dtype("float32"))}
     try:
         jax.eval_shape(lambda w: build(jnp.float32(0.1)).update(w, build(jnp.float32(0.1)).init(w), w), weights)
+    except UsageError:
+        raise  # says itself what to do
     except Exception as error:  # whatever a library raises on what a user wrote
         raise UsageError(
             f"optimiser = {text!r} cannot make a step from gradients alone ({type(error).__name__}: "
@@ -60,6 +66,16 @@ def _read(call: ast.expr) -> tuple[str, dict[str, Any]]:
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
         raise ValueError
     return call.func.id, {str(option.arg): ast.literal_eval(option.value) for option in call.keywords}
+
+
+def _check(name: str, option: str, value: Any) -> None:
+    """Refuse averages that do not decay and negative decay: libraries take them and diverge."""
+    numbers = value if isinstance(value, list | tuple) else [value]
+    real = [x for x in numbers if isinstance(x, int | float) and not isinstance(x, bool)]
+    if option in DECAYS and not all(0 <= x < 1 for x in real):
+        raise UsageError(f"{name}: {option} must be in [0, 1), got {value!r}.")
+    if option in NOT_NEGATIVE and not all(0 <= x < float("inf") for x in real):
+        raise UsageError(f"{name}: {option} must be a finite number of at least 0, got {value!r}.")
 
 
 @functools.cache
