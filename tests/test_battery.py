@@ -26,6 +26,7 @@ SETTINGS = {
     "scale_invariant": {"beta1": [0.5, 0.9], "steps": 30},
     "k_adam": {"beta1": [0.5, 0.9], "steps": 30},
     "adam_twin": {"beta1": [0.5, 0.9], "steps": 30},
+    "training": {"learning_rate": [0.003, 0.01], "steps": 20},
 }
 """Small sweeps; a new model adds its own line, or is tried at its defaults."""
 
@@ -39,6 +40,7 @@ HOSTILE = {
     "scale_invariant": {"learning_rate": 1e300},
     "k_adam": {"scale": 1e300},
     "adam_twin": {"learning_rate": 1e300},
+    "training": {"learning_rate": 1e300},
 }
 """A setting that ruins a run."""
 

@@ -9,7 +9,18 @@ and beta for them); n = 1, 2, ... counts the updates made; u_n is the bias-corre
 
 from __future__ import annotations
 
-from theory import adam_bound, adam_bound_continuous, adam_growth, adam_levels, adam_marginal, adam_slope
+from theory import (
+    adam_bound,
+    adam_bound_continuous,
+    adam_growth,
+    adam_levels,
+    adam_marginal,
+    adam_norm,
+    adam_norm_direction,
+    adam_norm_steps,
+    adam_norm_time,
+    adam_slope,
+)
 
 CLAIMS = (
     *adam_bound.CLAIMS,
@@ -18,4 +29,8 @@ CLAIMS = (
     *adam_slope.CLAIMS,
     *adam_marginal.CLAIMS,
     *adam_levels.CLAIMS,
+    *adam_norm_steps.CLAIMS,
+    *adam_norm.CLAIMS,
+    *adam_norm_time.CLAIMS,
+    *adam_norm_direction.CLAIMS,
 )

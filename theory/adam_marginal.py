@@ -30,10 +30,11 @@ marginal_update = Claim(
     notation="beta2 = beta1^2",
     derivation=(
         Step(
-            "the squared discrete bound with the sum n, where 1 - beta1^(2n) has the factor 1 - beta1^n",
-            symbolic(
-                lambda law: law**2,
-                lambda: (1 - beta1) ** 2 / (1 - beta1**2) * step * (1 - beta1 ** (2 * step)) / (1 - beta1**step) ** 2,
+            "the discrete bound with the sum n, where 1 - beta1^(2n) has the factor 1 - beta1^n",
+            high_precision(
+                lambda law: law.subs(step, n),
+                lambda: (1 - beta1) / (1 - beta1**n) * sqrt(n * (1 - beta1 ** (2 * n)) / (1 - beta1**2)),
+                over={beta1: (0.05, 0.999), n: (1, 40)},
             ),
         ),
         Step(
@@ -77,9 +78,10 @@ marginal_update_continuous = Claim(
         ),
         Step(
             "the integral of e^(-C s) is n, and 1 - e^(-2 a n) has the factor 1 - e^(-a n)",
-            symbolic(
-                lambda law: (law**2).rewrite(exp),
-                lambda: DECAY / 2 * step * (1 - exp(-2 * DECAY * step)) / (1 - exp(-DECAY * step)) ** 2,
+            high_precision(
+                lambda law: law.subs(step, n),
+                lambda: DECAY * sqrt(n / (2 * DECAY) * (1 - exp(-2 * DECAY * n))) / (1 - exp(-DECAY * n)),
+                over={beta1: (0.05, 0.999), n: (1, 40)},
             ),
         ),
     ),
@@ -97,14 +99,13 @@ plateau_continuous = Claim(
     source=Source(PAPER, "plateau of the bound for C > 0"),
     derivation=(
         Step(
-            "the squared bound is a product of that and of what vanishes",
+            "the bound is a product of that and of what vanishes",
             high_precision(
                 lambda law: (
-                    law**2
-                    * (1 - exp(-INDEX * n))
-                    * (1 - exp(-(1 - beta2) / beta2 * n))
-                    / (1 - exp(-DECAY * n)) ** 2
-                    / _continuous_squared()
+                    law
+                    * sqrt((1 - exp(-INDEX * n)) * (1 - exp(-(1 - beta2) / beta2 * n)))
+                    / (1 - exp(-DECAY * n))
+                    / sqrt(_continuous_squared())
                     - 1
                 ),
                 over={beta1: (0.05, 0.85), beta2: (0.9, 0.999), n: (1, 40)},

@@ -66,9 +66,13 @@ def _overlap_residual(law: Expr) -> Expr:
 
 
 def _gain_residual(law: Expr) -> Expr:
-    weights, new, known = _next_vectors()
+    """For any weights and update; P_{n-1} is written through <W_{n-1}, u_n>."""
+    weights, new = (Matrix(symbols(f"{name}:3", real=True)) for name in "wu")
     after = rho * weights - lr * new
-    return after.dot(after) - rho**2 * weights.dot(weights) - law.subs(known)
+    earlier = (weights.dot(new) / (beta1 * scale_ratio) + lr * last_update) / rho
+    return (
+        after.dot(after) - rho**2 * weights.dot(weights) - law.subs({last_overlap: earlier, now_update: new.dot(new)})
+    )
 
 
 BY_PARTS = Step(
@@ -133,7 +137,11 @@ norm_gain = Claim(
     notation="the gain is |W_n|^2 - (1 - learning_rate weight_decay)^2 |W_{n-1}|^2",
     derivation=(
         BY_PARTS,
-        Step("the law in vectors, for any g_n orthogonal to W_{n-1}", symbolic(_gain_residual)),
+        Step(
+            "whose product with W_{n-1} is that of adam.update_overlap",
+            symbolic(lambda: _overlap_residual(OVERLAP)),
+        ),
+        Step("with it the law is |rho W - learning_rate u|^2 - rho^2 |W|^2", symbolic(_gain_residual)),
     ),
 )
 

@@ -77,12 +77,6 @@ SLOWNESS = decay / (1 - beta1)
 """Time over which momentum averages, in units of the time over which weights decay."""
 QUASI_STEADY_NORM = lr * square_update * MEMORY / (2 * wd)
 
-BOX = {
-    beta1: (0, Rational(999, 1000)),
-    lr: (Rational(1, 1000), Rational(1, 2)),
-    wd: (Rational(1, 100), 1),
-}
-
 SHRINKS = Assumption("an update shrinks the weights, and keeps their sign", decay < 1.0)
 FORGOTTEN = Assumption(
     "the time mean leaves out the first half of the steps, and the start is forgotten by then",
@@ -104,9 +98,11 @@ MANY = Assumption(
 EVEN_NOISE = Assumption(
     "the size of the noise is nearly constant", tail < 0.3, reason="v must not jump within the memory of momentum"
 )
+MISFIT = 2 * fresh_overlap / (lr * square_update * (1 + beta1))
+"""Relative error of the norm where sqrt(v) is not uniform along W."""
 UNIFORM = Assumption(
     "sqrt(v) is uniform along W: gradients divided by it stay orthogonal to W in the mean",
-    2 * Abs(fresh_overlap) / (lr * square_update * (1 + beta1)) < 0.03,
+    Abs(MISFIT) < 0.03,
     reason="|W|^2 is off by this share",
 )
 QUICK = Assumption(

@@ -2,59 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from sympy import Ne, log
 
-from sympy import Abs, Expr, Max, Ne, S, exp, log
-
-from theory.adam_bound import DISCRETE
+from theory.adam_bound import PLAIN
 from theory.adam_vocabulary import POINTS, RATIO, V, beta1, beta2, k, n, s, step, t
 from theory.claim import Assumption, Claim, Quantity, Source, Step, high_precision, symbolic
 
-window = V.symbol(
-    "window",
-    "number of the last steps over which a slope is taken",
-    unit="step",
-    domain=S.Naturals,
-    latex="w",
-    typical=(1, 50),
-)
-
-EARLY = Assumption("the slope begins after the first step", step - window >= 1)
-
-
-def _corrections(n: Expr) -> Expr:
-    """log of sqrt(1 - beta2^n)/(1 - beta1^n)."""
-    return log(1 - beta2**n) / 2 - log(1 - beta1**n)
-
-
-def _log_sum(n: Expr) -> Expr:
-    """log of sqrt(1 + q + ... + q^(n-1)) without its growth and a constant, on either side of the boundary."""
-    return log(1 - exp(-n * Abs(log(RATIO)))) / 2
-
-
-def _per_step(over: Callable[[Expr], Expr]) -> Expr:
-    """Mean change a step over the window."""
-    return (over(step) - over(step - window)) / window
-
-
 bound_slope = Claim(
     id="adam.bound_slope",
-    title="Slope of the log of the largest possible update over the last steps",
-    statement=Max(0, log(RATIO)) / 2 + _per_step(lambda n: _log_sum(n) + _corrections(n)),
+    title="Slope of the log of the largest possible update",
+    statement=(
+        log(RATIO) / (1 - RATIO**-step) / 2 + log(beta1) / (beta1**-step - 1) - log(beta2) / (beta2**-step - 1) / 2
+    ),
     vocabulary=V,
     predicts=Quantity("slope", unit="1/step"),
     kind="closed form",
-    assumptions=(EARLY, Assumption("not on the boundary itself, where the sum of q^j is n", Ne(RATIO, 1))),
+    assumptions=(Assumption("not on the boundary itself, where the first term is 1/(2 step)", Ne(RATIO, 1)),),
     source=Source.own(
-        "difference of the log of the discrete bound, which one sequence of gradients attains at every n"
+        "derivative of the log of the discrete bound, which one sequence of gradients attains at every n"
     ),
     derivation=(
         Step(
-            "it is the slope of the log of the discrete bound, on both sides of the boundary",
+            "it is the derivative of the log of the discrete bound, on both sides of the boundary",
             high_precision(
-                lambda law: exp(law * window).subs({step: 30, window: n}),
-                lambda: DISCRETE.subs(step, 30) / DISCRETE.subs(step, 30 - n),
-                over={**POINTS, n: (1, 29)},
+                lambda law: law.subs(step, n),
+                lambda: (log(PLAIN) / 2).diff(n),
+                over={**POINTS, n: (1, 40)},
+            ),
+        ),
+        Step(
+            "which is the slope of a silent coordinate and a rest that fades as q^-n",
+            high_precision(
+                lambda law: law.subs(step, n),
+                lambda: log(beta1) / (1 - beta1**n) - log(beta2) / (1 - beta2**n) / 2 + log(RATIO) / (RATIO**n - 1) / 2,
+                over={**POINTS, n: (1, 40)},
             ),
         ),
     ),
@@ -62,17 +43,16 @@ bound_slope = Claim(
 
 silent_slope = Claim(
     id="adam.silent_slope",
-    title="Slope of the log of the update of a coordinate without gradients over the last steps",
-    statement=log(beta1) - log(beta2) / 2 + _per_step(_corrections),
+    title="Slope of the log of the update of a coordinate without gradients",
+    statement=log(beta1) / (1 - beta1**step) - log(beta2) / (1 - beta2**step) / 2,
     vocabulary=V,
     predicts=Quantity("slope", unit="1/step"),
     kind="closed form",
     assumptions=(
-        EARLY,
         Assumption(
             "unstable, and for long enough: silent coordinates have overtaken those that still see gradients",
             (log(beta1) - log(beta2) / 2) * step > 2.5,
-            reason="the largest update of a coordinate that is still hit is a few times that of one hit last long ago",
+            reason="the largest update of a coordinate that is still hit is some times that of one hit last long ago",
         ),
     ),
     validity={"e_foldings": (log(beta1) - log(beta2) / 2) * step},
@@ -81,14 +61,12 @@ silent_slope = Claim(
         Step(
             "m = beta1^k t and v = beta2^k s, k steps after the last gradient, of n + k steps",
             symbolic(
-                lambda law: law.subs({step: n + k, window: k}) * k,
+                lambda law: law.subs(step, n + k),
                 lambda: (
                     k * log(beta1)
-                    - log(1 - beta1 ** (n + k))
-                    + log(t)
-                    - (k * log(beta2) - log(1 - beta2 ** (n + k)) + log(s)) / 2
-                    - (-log(1 - beta1**n) + log(t) - (-log(1 - beta2**n) + log(s)) / 2)
-                ),
+                    + log(t / (1 - beta1 ** (n + k)))
+                    - (k * log(beta2) + log(s / (1 - beta2 ** (n + k)))) / 2
+                ).diff(k),
             ),
         ),
     ),

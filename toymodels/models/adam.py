@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import ClassVar, NamedTuple
 
 import jax
@@ -47,11 +48,15 @@ class Gradient(NamedTuple):
 
 class Problem(NamedTuple):
     """What Adam descends: `init(key, size, dtype)` gives theta (coordinates,) and
-    `gradient(theta, n, key, params)` the gradient of step n; `size` is the default of the model's static."""
+    `gradient(theta, n, key, params)` the gradient of step n; `size` is the default of the model's static.
+    `inputs(theta, key, params)` are the realised inputs that fix the gradient of a problem without noise, with the dims
+    `input_dims`: what a law of the whole trajectory is evaluated on."""
 
     size: int
     init: Callable[[Array, int, jnp.dtype], Array]
     gradient: Callable[[Array, Array, Array, Params], Gradient]
+    inputs: Callable[[Array, Array, Params], dict[str, Array]] = lambda theta, key, params: {}
+    input_dims: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
 def ceiling(dtype: jnp.dtype) -> float:
@@ -90,7 +95,7 @@ def _embedding_gradient(theta: Array, n: Array, key: Array, params: Params) -> G
     return Gradient(token, jnp.sign(gradient), jnp.log(jnp.abs(gradient)))
 
 
-# dense: a net of one hidden layer on fresh minibatches, regression on sin(x_0) x_1.
+# dense: a net of one hidden layer on fresh minibatches, regression on sin(x_0) x_1; full_batch: always the first one.
 
 INPUTS, MINIBATCH = 4, 8
 
@@ -100,11 +105,15 @@ def _dense_init(key: Array, hidden: int, dtype: jnp.dtype) -> Array:
     return jax.random.normal(key, scales.shape, dtype) * jnp.asarray(scales, dtype)
 
 
-def _dense_gradient(activation: str) -> Callable[[Array, Array, Array, Params], Gradient]:
+def _minibatch(n: Array | int, key: Array, dtype: jnp.dtype) -> tuple[Array, Array]:
+    x = jax.random.normal(jax.random.fold_in(key, n), (MINIBATCH, INPUTS), dtype)
+    return x, jnp.sin(x[:, 0]) * x[:, 1]
+
+
+def _dense_gradient(activation: str, fresh: bool) -> Callable[[Array, Array, Array, Params], Gradient]:
     def gradient(theta: Array, n: Array, key: Array, params: Params) -> Gradient:
         hidden = theta.size // (INPUTS + 2)
-        x = jax.random.normal(jax.random.fold_in(key, n.astype(jnp.int32)), (MINIBATCH, INPUTS), theta.dtype)
-        target = jnp.sin(x[:, 0]) * x[:, 1]
+        x, target = _minibatch(n.astype(jnp.int32) if fresh else 0, key, theta.dtype)
 
         def loss(theta: Array) -> Array:
             first, bias, second = jnp.split(theta, [INPUTS * hidden, (INPUTS + 1) * hidden])
@@ -116,16 +125,34 @@ def _dense_gradient(activation: str) -> Callable[[Array, Array, Array, Params], 
     return gradient
 
 
-def quadratic_loss(theta: Array) -> Array:
-    """theta.H.theta / 2 with log-spaced eigenvalues from 0.1 to 10; no eigenvector is a coordinate axis."""
-    axis = np.linspace(1.0, 2.0, theta.size)
-    reflection = np.eye(theta.size) - 2 * np.outer(axis, axis) / (axis @ axis)
-    hessian = reflection * np.logspace(-1, 1, theta.size) @ reflection
-    return theta @ jnp.asarray(hessian, theta.dtype) @ theta / 2
+def _batch_inputs(theta: Array, key: Array, params: Params) -> dict[str, Array]:
+    x, target = _minibatch(0, key, theta.dtype)
+    return {"sample_inputs": x, "sample_targets": target}
+
+
+def hessian(size: int, lowest: Array | float = 0.1, highest: Array | float = 10.0) -> Array:
+    """Symmetric (size, size) matrix with log-spaced eigenvalues; no eigenvector is a coordinate axis (size > 1)."""
+    axis = np.linspace(1.0, 2.0, size)
+    reflection = np.eye(size) - 2 * np.outer(axis, axis) / (axis @ axis)
+    low, high = jnp.asarray(lowest), jnp.asarray(highest)
+    share = jnp.asarray(np.linspace(0.0, 1.0, size), jnp.result_type(low, high))
+    eigenvalues = jnp.exp((1 - share) * jnp.log(low) + share * jnp.log(high))
+    return (jnp.asarray(reflection, eigenvalues.dtype) * eigenvalues[None, :]) @ jnp.asarray(
+        reflection, eigenvalues.dtype
+    )
+
+
+def quadratic_loss(theta: Array, lowest: Array | float = 0.1, highest: Array | float = 10.0) -> Array:
+    """theta.H.theta / 2 with the Hessian above."""
+    return theta @ hessian(theta.size, lowest, highest).astype(theta.dtype) @ theta / 2
 
 
 def _quadratic_gradient(theta: Array, n: Array, key: Array, params: Params) -> Gradient:
-    return _everywhere(jax.grad(quadratic_loss)(theta))
+    return _everywhere(jax.grad(quadratic_loss)(theta, params["curvature_min"], params["curvature_max"]))
+
+
+def _quadratic_inputs(theta: Array, key: Array, params: Params) -> dict[str, Array]:
+    return {"sample_hessian": hessian(theta.size, params["curvature_min"], params["curvature_max"])}
 
 
 def _normal(key: Array, size: int, dtype: jnp.dtype) -> Array:
@@ -139,9 +166,19 @@ def _zeros(key: Array, size: int, dtype: jnp.dtype) -> Array:
 PROBLEMS: dict[str, Callable[[str], Problem]] = {
     "adversarial": lambda activation: Problem(1, _zeros, _adversarial_gradient),
     "embedding": lambda activation: Problem(512, _normal, _embedding_gradient),
-    "dense": lambda activation: Problem(8, _dense_init, _dense_gradient(activation)),
-    "quadratic": lambda activation: Problem(8, _normal, _quadratic_gradient),
+    "dense": lambda activation: Problem(8, _dense_init, _dense_gradient(activation, fresh=True)),
+    "full_batch": lambda activation: Problem(
+        3,
+        _dense_init,
+        _dense_gradient(activation, fresh=False),
+        _batch_inputs,
+        {"sample_inputs": ("sample", "feature"), "sample_targets": ("sample",)},
+    ),
+    "quadratic": lambda activation: Problem(
+        8, _normal, _quadratic_gradient, _quadratic_inputs, {"sample_hessian": ("coordinate", "other")}
+    ),
 }
+WATCHED = ("update", "theta")
 
 
 class _State(NamedTuple):
@@ -160,14 +197,19 @@ def _add(sign_x: Array, log_x: Array, sign_y: Array, log_y: Array) -> tuple[Arra
 
 @dataclasses.dataclass(frozen=True)
 class Adam(ToyModel):
-    """Adam (decoupled weight decay) on one of four small problems; what is recorded is its largest update.
+    """Adam (decoupled weight decay) on one of five small problems; what is recorded is its largest update.
 
     `problem`:
         "adversarial": one coordinate, the gradients that maximise |u_n| whatever theta is;
         "embedding": `size` tokens of a Zipf law, one drawn a step, gradients below 1;
         "dense": a net of `size` hidden units on fresh minibatches, with `activation` "tanh" (saturates until
         its slope is exactly zero) or "asinh" (never does);
-        "quadratic": `size` coordinates, no noise.
+        "full_batch": the same net on the same minibatch at every step, no noise;
+        "quadratic": `size` coordinates, no noise, Hessian with log-spaced eigenvalues between curvature_min and
+        curvature_max.
+
+    `watch`: "update" records the largest update; "theta" also the trajectory, with the realised inputs that fix the
+    gradient where the problem has no noise.
 
     `record_every`: stride of the records in steps (None: about 64 records a run).
 
@@ -193,6 +235,7 @@ class Adam(ToyModel):
     size: int | None = None
     activation: str = "tanh"
     record_every: int | None = None
+    watch: str = "update"
 
     name: ClassVar[str] = "adam"
     parameters: ClassVar[tuple[Parameter, ...]] = (
@@ -206,6 +249,8 @@ class Adam(ToyModel):
         Parameter("learning_rate", "step size", 1e-3, domain=NON_NEGATIVE),
         Parameter("weight_decay", "decoupled weight decay", 0.0, domain=NON_NEGATIVE),
         Parameter("eps", "added to sqrt(v); 0 leaves growing updates unchecked", 0.0, domain=NON_NEGATIVE),
+        Parameter("curvature_min", "least eigenvalue of the quadratic", 0.1, domain=POSITIVE),
+        Parameter("curvature_max", "largest eigenvalue of the quadratic", 10.0, domain=POSITIVE),
         Parameter("steps", "number of updates", 500, unit="step", domain=POSITIVE, integer=True),
     )
 
@@ -214,6 +259,8 @@ class Adam(ToyModel):
             raise unknown("problem of adam", self.problem, PROBLEMS)
         if self.activation not in ACTIVATIONS:
             raise unknown("activation of adam", self.activation, ACTIVATIONS)
+        if self.watch not in WATCHED:
+            raise unknown("watch of adam", self.watch, WATCHED)
         if self.size is not None and self.size < 1:
             raise UsageError(f"adam: size must be a whole number of at least 1, got {self.size}.")
 
@@ -222,6 +269,14 @@ class Adam(ToyModel):
         return {
             "log_max_update": Observable("log of the largest |u_n|; NaN at step 0", ("step",)),
             "outcome": Observable("finished or diverged", (), dtype="int8"),
+        } | (self._watched() if self.watch == "theta" else {})
+
+    def _watched(self) -> dict[str, Observable]:
+        dims = PROBLEMS[self.problem](self.activation).input_dims
+        return {
+            "theta": Observable("parameters after `step` updates", ("step", "coordinate")),
+            "initial_theta": Observable("parameters at the start", ("coordinate",)),
+            **{name: Observable("fixes the gradient of this problem", dims[name]) for name in dims},
         }
 
     def check(self, values: Mapping[str, np.ndarray], given: frozenset[str]) -> None:
@@ -270,19 +325,24 @@ class Adam(ToyModel):
             # Only theta is masked: nothing else of the steps beyond the run's own last one is ever read.
             return state._replace(theta=jnp.where(i < steps, jnp.clip(theta, -top, top), state.theta))
 
-        def record(state: _State, block: Array) -> tuple[_State, Array]:
+        def record(state: _State, block: Array) -> tuple[_State, dict[str, Array]]:
             state = jax.lax.fori_loop(block * stride, (block + 1) * stride, update, state)
             last = (block + 1) * stride
             log_mean, log_root = corrected(state, last.astype(dtype))
             log_max = jnp.max(log_mean - jnp.logaddexp(log_root, log_eps))
             log_max = jnp.where(log_max < LOG_ZERO / 2, -jnp.inf, log_max)
-            return state, jnp.where(last <= steps, log_max, jnp.nan)
+            seen = {"log_max_update": log_max} | ({"theta": state.theta} if self.watch == "theta" else {})
+            return state, {name: jnp.where(last <= steps, value, jnp.nan) for name, value in seen.items()}
 
         theta = problem.init(init_key, self.size or problem.size, dtype)
         start = _State(theta, jnp.ones_like(theta), jnp.full_like(theta, LOG_ZERO), jnp.full_like(theta, LOG_ZERO_V))
-        state, log_max = jax.lax.scan(record, start, jnp.arange(lengths[0] // stride, dtype=steps.dtype))
+        state, seen = jax.lax.scan(record, start, jnp.arange(lengths[0] // stride, dtype=steps.dtype))
         saturated = ~jnp.all(jnp.abs(state.theta) < top)  # true for NaN too
-        return {
-            "log_max_update": jnp.concatenate([jnp.full((1,), jnp.nan, dtype), log_max]),
+        found = {
+            "log_max_update": jnp.concatenate([jnp.full((1,), jnp.nan, dtype), seen["log_max_update"]]),
             "outcome": jnp.where(saturated, Outcome.DIVERGED, Outcome.FINISHED).astype(jnp.int8),
         }
+        if self.watch == "theta":
+            found |= {"theta": jnp.concatenate([theta[None, :], seen["theta"]]), "initial_theta": theta}
+            found |= problem.inputs(theta, step_key, params)
+        return found

@@ -35,8 +35,10 @@ MEANS = {
     "mean_square_norm": "mean of |W_n|^2",
     "mean_square_update": "mean of |u_n|^2 of W",
     "mean_overlap": "mean cosine of the angle between W and its twin",
-    "mean_loss": "mean of the noiseless loss at W with signal 1",
-    "mean_twin_loss": "mean of the noiseless loss at the twin with signal 1",
+}
+LOSSES = {
+    "loss": "noiseless loss at W, with signal 1",
+    "twin_loss": "noiseless loss at the twin, with signal 1",
 }
 
 
@@ -74,7 +76,7 @@ class AdamTwin(ToyModel):
     """
 
     stages: int = 1
-    dim: int = 128
+    dim: int = 32
     record_every: int | None = None
 
     name: ClassVar[str] = "adam_twin"
@@ -106,6 +108,7 @@ class AdamTwin(ToyModel):
                 name: Observable(f"{text}, over the steps since the last record", ("step",))
                 for name, text in MEANS.items()
             },
+            **{name: Observable(text, ("step",)) for name, text in LOSSES.items()},
             "outcome": Observable("finished or diverged", (), dtype="int8"),
         }
 
@@ -139,13 +142,7 @@ class AdamTwin(ToyModel):
             square = keep * old.square + (1 - keep) * jnp.sum(v**2)
             moved = old.twin - params["twin_rate"] * v / jnp.sqrt(square / (1 - keep**n))
             new = _State(weights, memory, sphere.direction(moved), twin_memory, square)
-            seen = (
-                weights @ weights,
-                u @ u,
-                new.twin @ sphere.direction(weights),
-                sphere.loss(weights, form),
-                sphere.loss(new.twin, form),
-            )
+            seen = (weights @ weights, u @ u, new.twin @ sphere.direction(weights))
             going = i < steps
             kept = jax.tree.map(lambda a, b: jnp.where(going, a, b), new, old)
             return kept, sums + jnp.where(going, jnp.stack(seen), 0)
@@ -153,7 +150,9 @@ class AdamTwin(ToyModel):
         def record(state: _State, block: Array) -> tuple[_State, Array]:
             zero = jnp.zeros((len(MEANS),), dtype)
             state, sums = jax.lax.fori_loop(block * stride, (block + 1) * stride, update, (state, zero))
-            return state, jnp.where((block + 1) * stride <= steps, sums / stride, jnp.nan)
+            losses = jnp.stack([sphere.loss(state.weights, form), sphere.loss(state.twin, form)])
+            seen = jnp.concatenate([sums / stride, losses])
+            return state, jnp.where((block + 1) * stride <= steps, seen, jnp.nan)
 
         twin = sphere.start(start_key, self.dim, 1.0, dtype)
         begin = _State(
@@ -162,8 +161,9 @@ class AdamTwin(ToyModel):
         state, means = jax.lax.scan(record, begin, jnp.arange(lengths[0] // stride, dtype=steps.dtype))
         square = state.weights @ state.weights
         sound = jnp.isfinite(square) & (square > 0) & jnp.all(jnp.isfinite(state.twin))
-        means = jnp.concatenate([jnp.full((1, len(MEANS)), jnp.nan, dtype), means])
+        names = (*MEANS, *LOSSES)
+        means = jnp.concatenate([jnp.full((1, len(names)), jnp.nan, dtype), means])
         return {
-            **{name: means[:, position] for position, name in enumerate(MEANS)},
+            **{name: means[:, position] for position, name in enumerate(names)},
             "outcome": jnp.where(sound, Outcome.FINISHED, Outcome.DIVERGED).astype(jnp.int8),
         }

@@ -69,10 +69,10 @@ class KAdam(ToyModel):
     `gradients`:
         "normal", "signs", "heavy": white noise, normal, of random sign, or Student's t with 5 degrees of freedom;
         "constant": all ones;
-        "adversarial": one sequence for all coordinates, found by inverting the stages before the last one: with one
-        stage the gradients that maximise |u_n| at every n; with more, inputs of the last stage that do so, if beta2 <= beta1;
-        else after the first of them, which are larger because outputs begin with 1 (that fades with the steps).
-        Within float64 as long as (beta2/beta1)^(2 steps) is.
+        "adversarial": one sequence for all coordinates, found by inverting the stages before the last one. With one
+        stage it maximises |u_n| at every n. With more, so does what reaches the last stage if beta2 <= beta1; else the
+        first outputs, which begin with 1, are too large, and |u_n| comes close to its bound at the last step only.
+        Within float64 as long as (beta2/beta1)^(2 steps) and the averages of earlier stages are.
     `size`: number of independent coordinates.
     `record_every`: stride of the records in steps (None: about 64 records a run).
 
@@ -84,8 +84,9 @@ class KAdam(ToyModel):
 
     >>> import jax, jax.numpy as jnp
     >>> model = KAdam("constant", stages=2, size=1, record_every=1)
-    >>> params = {"beta1": 0.9, "beta2": 0.99, "beta1_before": 0.9, "beta2_before": 0.99, "steps": 3}
-    >>> record = model.simulate({k: jnp.asarray(v) for k, v in params.items()}, jax.random.key(0), lengths=(3,), stride=1)
+    >>> values = {"beta1": 0.9, "beta2": 0.99, "beta1_before": 0.9, "beta2_before": 0.99, "scale": 7.0, "steps": 3}
+    >>> params = {name: jnp.asarray(value) for name, value in values.items()}
+    >>> record = model.simulate(params, jax.random.key(0), lengths=(3,), stride=1)
     >>> [round(float(x), 4) for x in record["rms_update"]]  # the sign of a constant gradient
     [1.0, 1.0]
     """

@@ -18,9 +18,11 @@ from toymodels.models.k_adam import KAdam
 from toymodels.models.scale_invariant import ScaleInvariant
 from toymodels.models.sim import Sim
 from toymodels.models.sim_net import SimNet
+from toymodels.models.training import Training
 
 MODELS: dict[str, type[ToyModel]] = {
-    model.name: model for model in (Ghost, GhostFlow, GhostPassage, Sim, SimNet, Adam, ScaleInvariant, KAdam, AdamTwin)
+    model.name: model
+    for model in (Ghost, GhostFlow, GhostPassage, Sim, SimNet, Adam, ScaleInvariant, KAdam, AdamTwin, Training)
 }
 
 
