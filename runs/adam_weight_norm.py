@@ -11,17 +11,16 @@ from runs.experiment import Data, Experiment, Scale
 from toymodels.engine import Sweep
 from toymodels.models import get_model
 
-DIM = 64
-STEPS = 8000
-"""The slowest runs decay by 1.25e-3 a step: the start fades by e^(-10) before the second half."""
+DIM = 32
+STEPS = 4000
+"""The slowest runs decay by 1.5e-3 a step: the start fades by e^(-6) before the second half."""
 STRIDE = 500
-DECAYS = [1.25e-3, 5e-3, 2e-2]
-"""learning_rate times weight_decay."""
 MOMENTA = [0.0, 0.5, 0.8, 0.9, 0.95, 0.99]
+NOISE = [0.1, 1.0]
 LOOKS = [400, 1000, 2000, 4000]
 """Steps at which |W|^2 in time is compared; 2 learning_rate weight_decay is 1/500 there."""
-LAGS = np.arange(0, 501, 100)
-RELAXING = {"learning_rate": 0.01, "weight_decay": 0.05, "beta2": 0.9}
+MEMORY_STEPS = 2400
+LAGS = np.arange(0, 1001, 200)
 
 
 def model(**static: object) -> object:
@@ -40,29 +39,31 @@ def _pairs(decays: list[float]) -> dict[str, object]:
 
 def sweeps(scale: Scale) -> dict[str, Sweep]:
     """Steady states over momentum, decay, noise, beta2 and tails; single steps; relaxation; memory."""
-    seeds = 10 if scale == "quick" else 40
-    fixed = {"steps": STEPS}
+    seeds = 16 if scale == "quick" else 64
+    common = {"steps": STEPS, "weight_decay": 0.25}
     return {
-        "momentum": Sweep(model(), {"beta1": MOMENTA, "noise": [0.1, 1.0], **_pairs(DECAYS), **fixed}, seeds=seeds),
+        "momentum": Sweep(
+            model(), {"beta1": MOMENTA, "noise": NOISE, **_pairs([2.5e-3, 2e-2]), "steps": STEPS}, seeds=seeds
+        ),
         "slow": Sweep(
             model(),
-            {"beta1": [0.5, 0.9, 0.97], **_pairs([1.25e-3, 3e-3, 8e-3, 2e-2, 6e-2, 0.2]), **fixed},
+            {"beta1": [0.5, 0.9, 0.97], "noise": NOISE, **_pairs([1.5e-3, 5e-3, 2e-2, 6e-2, 0.2]), "steps": STEPS},
             seeds=seeds,
         ),
         "beta2": Sweep(
             model(),
-            {"beta1": [0.5, 0.9, 0.99], "beta2": [0.5, 0.8, 0.9, 0.96, 0.99, 0.9999], **fixed, "weight_decay": 0.2},
+            {"beta1": [0.5, 0.9, 0.99], "beta2": [0.5, 0.8, 0.9, 0.96, 0.99, 0.9999], "noise": NOISE, **common},
             seeds=seeds,
         ),
         "tail": Sweep(
             model(),
-            {"beta1": [0.9, 0.99], "beta2": [0.96, 0.999], "tail": [0.0, 0.5, 1.0, 2.0], **fixed, "weight_decay": 0.2},
-            seeds=seeds,
+            {"beta1": [0.9, 0.99], "beta2": [0.96, 0.999], "tail": [0.0, 0.25, 0.5, 1.0, 2.0], **common},
+            seeds=2 * seeds,
         ),
         "aligned": Sweep(
             model(aligned=True),
-            {"beta1": [0.5, 0.9], "noise": [0.01, 0.03, 0.1, 0.3, 1.0], **fixed, "weight_decay": 0.2},
-            seeds=seeds,
+            {"beta1": [0.5, 0.9], "noise": [0.01, 0.03, 0.1, 0.3, 1.0], **common},
+            seeds=2 * seeds,
         ),
         "steps": Sweep(
             model(second_moment="scalar", record_every=1),
@@ -76,17 +77,26 @@ def sweeps(scale: Scale) -> dict[str, Sweep]:
             seeds=2,
         ),
         "time": Sweep(
-            model(record_every=20), {"beta1": [0.5, 0.9], "initial_norm": [0.6, 4.0], "steps": LOOKS[-1]}, seeds=seeds
+            model(record_every=20),
+            {"beta1": [0.5, 0.9], "initial_norm": [0.5, 3.0], "steps": LOOKS[-1]},
+            seeds=2 * seeds,
         ),
         "relaxing": Sweep(
-            model(record_every=200),
-            {"beta1": [0.0, 0.5, 0.9], "initial_norm": [1.0, 5.0], "steps": STEPS, "signal": 0.0, **RELAXING},
-            seeds=2 * seeds,
+            model(),
+            {
+                "beta1": [0.0, 0.5, 0.9],
+                "initial_norm": [0.7, 4.0],
+                "weight_decay": 0.05,
+                "beta2": 0.9,
+                "signal": 0.0,
+                "steps": 2 * STEPS,
+            },
+            seeds=seeds,
         ),
         "memory": Sweep(
             model(record_every=int(LAGS[1])),
-            {"beta1": [0.0, 0.5, 0.9], "steps": 2000, "weight_decay": 0.5, "signal": 0.0},
-            seeds=20 * seeds,
+            {"beta1": [0.0, 0.9], "steps": MEMORY_STEPS, "weight_decay": 0.25, "signal": 0.0},
+            seeds=25 * seeds,
         ),
     }
 
@@ -106,7 +116,7 @@ def time_means(raw: xr.Dataset, dim: int = DIM) -> xr.Dataset:
 
 
 def discounted_update(raw: xr.Dataset) -> xr.DataArray:
-    """Mean of |u_k|^2 over all updates so far with weights exp(-2 learning_rate weight_decay (n - k)), at each record."""
+    """Mean of |u_k|^2 over all updates so far with weights exp(-2 learning_rate weight_decay (n - k))."""
     length = float(raw.step[1] - raw.step[0])
     fade = np.exp(-2 * raw.learning_rate * raw.weight_decay * length)
     total, weight = 0.0, 0.0
@@ -133,8 +143,8 @@ def relaxation_rate(raw: xr.Dataset) -> xr.Dataset:
 def single_steps(raw: xr.Dataset) -> xr.Dataset:
     """What is known of single steps, from the second on; errors of rounding, which |W|^2 sets."""
     known = raw.sel(step=slice(2, None))
-    rounding = 1e-14 * known.square_norm
-    return known.assign(error=rounding, overlap_error=rounding / known.learning_rate)
+    size = np.sqrt(known.square_norm * known.sample_square_update)
+    return known.assign(error=2e-15 * known.square_norm, overlap_error=2e-15 * size)
 
 
 def measure(raw: Data) -> Data:
@@ -146,7 +156,9 @@ def measure(raw: Data) -> Data:
     measured["history"] = history.assign_coords(dim=DIM)
     measured["time"] = measured["history"].sel(step=LOOKS)
     measured["relaxing"] = relaxation_rate(raw["relaxing"])
-    turned = raw["memory"].direction_memory.sel(step=1000 + LAGS).rename(step="lag").assign_coords(lag=LAGS)
+    turned = (
+        raw["memory"].direction_memory.sel(step=MEMORY_STEPS // 2 + LAGS).rename(step="lag").assign_coords(lag=LAGS)
+    )
     measured["memory"] = time_means(raw["memory"])[["mean_square_update", "initial_square_norm", "mean_fresh_overlap"]]
     measured["memory"]["direction_memory"] = turned
     measured["steps"] = single_steps(raw["steps"])
@@ -157,7 +169,7 @@ WEIGHT_NORM = Experiment(
     name="adam.weight_norm",
     title="How long scale-invariant weights become under AdamW",
     caption=(
-        "AdamW on losses of the direction of 64 weights, with gradient noise. The equation d|W|^2/dt = -2 weight_decay "
+        "AdamW on losses of the direction of 32 weights, with gradient noise. The equation d|W|^2/dt = -2 weight_decay "
         "|W|^2 + learning_rate |u|^2 misses a factor (1 + beta1)/(1 - beta1): a gradient is orthogonal to the weights "
         "of its own step only. With the factor, norm and angle per step follow over beta1, decay, noise and beta2. The "
         "law stops where sqrt(v) is not uniform along W (eigenvectors on the axes, little noise) and where the size of "

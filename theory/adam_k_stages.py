@@ -15,7 +15,7 @@ stage, whatever the stages before it are.
 
 from __future__ import annotations
 
-from sympy import Expr, Interval, S, Sum, binomial, hyper, legendre, sqrt, symbols
+from sympy import Expr, Interval, S, binomial, hyper, legendre, sqrt, symbols
 
 from theory.adam_norm_vocabulary import V, beta1, beta2
 from theory.claim import Assumption, Claim, Quantity, Source, Step, high_precision, symbolic
@@ -30,7 +30,7 @@ ARGUMENT = (1 + beta1**2) / (1 - beta1**2)
 POWER = DECAY**stage * legendre(stage - 1, ARGUMENT)
 SECOND = DECAY * (1 + before * beta1) / (1 - before * beta1)
 
-k, n, i, j, b, lag = symbols("k n i j b l", positive=True)
+k, n, b = symbols("k n b", positive=True)
 x = symbols("x:4", positive=True)
 w, w2 = symbols("p:4", positive=True), symbols("r:4", positive=True)
 scale = symbols("c", positive=True)
@@ -59,6 +59,11 @@ def _stage(weights: tuple[Expr, ...], squares: tuple[Expr, ...], inputs: list[Ex
     """The output of a stage whose averages have these weights."""
     mean = sum(p * value for p, value in zip(weights, inputs, strict=True))
     return mean / sqrt(sum(r * value**2 for r, value in zip(squares, inputs, strict=True)))
+
+
+def _both(n: Expr) -> Expr:
+    """Response of two stages with the constants `before` and b, over (1 - before)(1 - b)."""
+    return (before ** (n + 1) - b ** (n + 1)) / (before - b)
 
 
 RESPONSE = (
@@ -149,17 +154,99 @@ update_rms = Claim(
             ),
         ),
         Step(
-            "with many stages it tends to 1: P_{k-1}(x)/P_{k-2}(x) to x + sqrt(x^2 - 1), the inverse of the other factor",
-            symbolic(lambda: (DECAY * (ARGUMENT + 2 * beta1 / (1 - beta1**2)))),
-        )
-        if False
-        else Step(
             "the largest growth of Legendre's polynomials, x + sqrt(x^2 - 1), is the inverse of the other factor: the "
             "root mean square stays below 1",
             symbolic(
-                lambda: [DECAY * (ARGUMENT + 2 * beta1 / (1 - beta1**2)), ARGUMENT**2 - (2 * beta1 / (1 - beta1**2)) ** 2],
+                lambda: [
+                    DECAY * (ARGUMENT + 2 * beta1 / (1 - beta1**2)),
+                    ARGUMENT**2 - (2 * beta1 / (1 - beta1**2)) ** 2,
+                ],
                 lambda: [1, 1],
             ),
         ),
     ),
 )
+
+update_rms_two = Claim(
+    id="adam.k_update_rms_two",
+    title="Root mean square of 2-Adam's update in white noise, with different constants",
+    statement=sqrt(SECOND),
+    vocabulary=V,
+    predicts=Quantity("rms_update"),
+    kind="closed form",
+    assumptions=(
+        LONG,
+        Assumption(
+            "the same of the first stage", (1 - beta2) / (1 - before) < 0.0051, reason="both stages have one beta2"
+        ),
+    ),
+    source=Source.own(WHITE + "; v nearly constant"),
+    derivation=(
+        Step(
+            "the response of both stages is the sum over j of a^j b^(n-j), a = beta1 of the first",
+            symbolic(lambda: [_both(n) - b * _both(n - 1), _both(S.Zero)], lambda: [before**n, 1]),
+        ),
+        Step(
+            "the sum of its squares, term by term a geometric sum, over that of the first stage",
+            symbolic(
+                lambda law: law**2,
+                lambda: (
+                    (1 - beta1) ** 2
+                    * (1 - before**2)
+                    / (before - beta1) ** 2
+                    * (
+                        before**2 / (1 - before**2)
+                        - 2 * before * beta1 / (1 - before * beta1)
+                        + beta1**2 / (1 - beta1**2)
+                    )
+                ),
+            ),
+        ),
+        Step(
+            "with equal constants it is the law of the equal stages, for k = 2",
+            symbolic(lambda law: law.subs(before, beta1) ** 2, lambda: power_sum(2) / power_sum(1)),
+        ),
+    ),
+)
+
+constant_update = Claim(
+    id="adam.k_constant_gradient",
+    title="Update of k-Adam for constant gradients",
+    statement=S.One,
+    vocabulary=V,
+    predicts=Quantity("rms_update"),
+    kind="identity",
+    source=Source.own("every stage returns the sign of a constant, from its first step, for all beta1 and beta2"),
+    derivation=(
+        Step(
+            "a constant c > 0 over n steps: m = (1 - beta1^n) c and v = (1 - beta2^n) c^2 before the corrections",
+            symbolic(
+                lambda law: (
+                    (1 - beta1**n) * scale / (1 - beta1**n) / sqrt((1 - beta2**n) * scale**2 / (1 - beta2**n)) - law
+                )
+            ),
+        ),
+        Step(
+            "m solves its recursion: beta1 m_{n-1} + (1 - beta1) c",
+            symbolic(lambda: beta1 * (1 - beta1 ** (n - 1)) + 1 - beta1, lambda: 1 - beta1**n),
+        ),
+    ),
+)
+
+scale_free = Claim(
+    id="adam.k_scale_invariance",
+    title="Update of k-Adam when all gradients are multiplied by one number, over that without",
+    statement=S.One,
+    vocabulary=V,
+    predicts=Quantity("update_ratio"),
+    kind="identity",
+    source=Source.own("eps = 0: a stage is homogeneous of degree 0 in all its inputs"),
+    derivation=(
+        Step(
+            "weighted averages of any four inputs, and of the same inputs times c > 0",
+            symbolic(lambda law: _stage(w, w2, [scale * value for value in x]) / _stage(w, w2, list(x)) - law),
+        ),
+    ),
+)
+
+CLAIMS = (white_noise_power, update_rms, update_rms_two, constant_update, scale_free)

@@ -5,7 +5,7 @@ A vocabulary of its own: beta1 = 0 belongs to these laws, while others divide by
 
 from __future__ import annotations
 
-from sympy import Abs, Expr, Interval, Rational, S, exp, oo
+from sympy import Abs, Expr, Interval, S, exp, oo
 
 from theory.claim import Assumption, Vocabulary
 
@@ -13,15 +13,13 @@ V = Vocabulary()
 AVERAGE = Interval.Ropen(0, 1)
 beta1 = V.symbol("beta1", "decay of the average of gradients", domain=AVERAGE, latex=r"\beta_1", typical=(0.1, 0.95))
 beta2 = V.symbol("beta2", "decay of the average of squares", domain=AVERAGE, latex=r"\beta_2", typical=(0.95, 0.999))
-lr = V.symbol(
-    "learning_rate", "step size", domain=Interval.open(0, oo), latex=r"\eta", typical=(Rational(1, 100), Rational(1, 2))
-)
+lr = V.symbol("learning_rate", "step size", domain=Interval.open(0, oo), latex=r"\eta", typical=(0.01, 0.5))
 wd = V.symbol(
     "weight_decay",
     "decoupled weight decay, multiplied by the learning rate",
     domain=Interval.open(0, oo),
     latex=r"\lambda",
-    typical=(Rational(1, 20), 1),
+    typical=(0.05, 1),
 )
 step = V.symbol("step", "number of updates made", unit="step", domain=S.Naturals, latex="n", typical=(2, 60))
 lag = V.symbol(
@@ -64,7 +62,7 @@ scale_ratio = V.symbol(
     "sqrt(v) with its bias correction at n - 1 over that at n, times (1 - beta1^(n-1))/(1 - beta1^n)",
     domain=Interval(0, oo),
     latex="r_n",
-    typical=(Rational(1, 2), 2),
+    typical=(0.5, 2),
 )
 
 PAPER, EQUILIBRIUM = "Gould2024", "Kosson2023"
@@ -107,7 +105,7 @@ UNIFORM = Assumption(
 )
 QUICK = Assumption(
     "momentum averages over a small part of the time over which weights decay",
-    SLOWNESS < 0.02,
+    SLOWNESS < 0.03,
     reason="|W|^2 is off by up to this share",
 )
 STEADY_STATE = (SHRINKS, FORGOTTEN, START, STEADY, MANY, EVEN_NOISE, UNIFORM)

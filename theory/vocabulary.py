@@ -46,7 +46,7 @@ class Entry:
 
     def sample(self, rng: np.random.Generator) -> sp.Rational:
         """A random exact rational in the domain: inside `typical` if declared, else of order one."""
-        lo, hi = self.typical or _plain_range(self.domain)
+        lo, hi = map(float, self.typical or _plain_range(self.domain))
         for _ in range(200):
             if lo > 0 and hi / lo >= 10:
                 value = float(np.exp(rng.uniform(np.log(lo), np.log(hi))))

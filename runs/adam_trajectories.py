@@ -1,0 +1,236 @@
+"""Adam against its differential equations: whole trajectories, and how their distance falls with the learning rate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from runs.adam_trajectories_figures import figures
+from runs.experiment import Comparison, Data, Experiment, Scale
+from theory.adam_flow_paths import SYSTEMS, least_gradient
+from theory.registry import get_claim
+from toymodels.comparator import Asymptotic, Exact, Exponent
+from toymodels.engine import Sweep
+from toymodels.models import get_model
+
+COUNTS = np.array([40, 100, 200, 400, 1000, 2000, 4000])
+"""Updates until the end: two decades of learning rates at a fixed time."""
+LONG_COUNTS = np.array([1000, 2000, 4000, 10_000])
+"""Averages of up to twenty updates must be short against the time."""
+END = {"time": 1.0, "steps": 0.1}
+MEMORIES = ((0.1, 0.5), (0.3, 0.1), (0.1, 10.0))
+"""(tau1, tau2): 1 - beta = learning_rate/tau. The last is (0.9, 0.999) at the learning rate 0.01."""
+SHORT = ((0.1, 0.6), (0.2, 0.7))
+LONG = ((0.5, 0.9), (0.8, 0.5), (0.9, 0.95))
+"""(beta1, beta2) where they stay fixed."""
+DECAYS = [0.0, 0.5]
+STRONG_DECAYS = [0.0, 1.0]
+"""In the short time before a gradient changes its sign."""
+QUARTERS = np.array([0.25, 0.5, 0.75, 1.0])
+BUDGET = 3e-11
+"""Tolerance of the integrator over the time compared; rounding of some thousand updates is smaller."""
+NET_SYSTEMS = ("first", "second", "midpoint")
+RATES = ("memory", "learning_rate")
+BIND = {name: name for name in ("initial_theta", "beta1", "beta2", "learning_rate", "weight_decay", "step")}
+QUADRATIC = BIND | {"hessian": "sample_hessian"}
+NET = BIND | {"inputs": "sample_inputs", "targets": "sample_targets"}
+
+
+def sweeps(scale: Scale) -> dict[str, Sweep]:
+    """Quadratics and a net with memory of a fixed time; quadratics with memory of fixed numbers of updates."""
+    more = 1 if scale == "quick" else 8
+    quadratic = {"problem": "quadratic", "size": 4, "watch": "theta"}
+    net = {"problem": "full_batch", "size": 3, "watch": "theta"}
+    return {
+        "time": _fixed_time(get_model("adam", **quadratic, record_every=10), 2 * more),
+        "net": _fixed_time(get_model("adam", **net, record_every=10), 2 * more),
+        "steps": _fixed_steps(get_model("adam", **quadratic, record_every=10), SHORT, COUNTS, 4 * more),
+        "long": _fixed_steps(get_model("adam", **quadratic, record_every=250), LONG, LONG_COUNTS, 4 * more),
+        "overlay": Sweep(
+            get_model("adam", problem="quadratic", size=2, watch="theta", record_every=1),
+            {"beta1": 0.9, "beta2": 0.99, "learning_rate": 0.05, "weight_decay": [0.0, 0.5], "steps": 120},
+            seeds=[1],
+        ),
+    }
+
+
+def _fixed_time(model: object, seeds: int) -> Sweep:
+    rate = END["time"] / COUNTS
+    coords = {"memory": np.arange(len(MEMORIES)), "learning_rate": rate}
+    beta1, beta2 = (
+        xr.DataArray(1 - rate / np.array([pair[k] for pair in MEMORIES])[:, None], dims=RATES, coords=coords)
+        for k in (0, 1)
+    )
+    return _sweep(model, beta1, beta2, rate, COUNTS, DECAYS, seeds)
+
+
+def _fixed_steps(model: object, betas: Sequence[tuple[float, float]], counts: np.ndarray, seeds: int) -> Sweep:
+    rate = END["steps"] / counts
+    beta1, beta2 = (("memory", np.array([pair[k] for pair in betas])) for k in (0, 1))
+    return _sweep(model, beta1, beta2, rate, counts, STRONG_DECAYS, seeds)
+
+
+def _sweep(model, beta1, beta2, rate, counts, decays, seeds) -> Sweep:  # type: ignore[no-untyped-def]
+    return Sweep(
+        model,
+        {"beta1": beta1, "beta2": beta2, "learning_rate": rate, "steps": ("learning_rate", counts),
+         "weight_decay": decays},
+        seeds=seeds,
+    )  # fmt: skip
+
+
+def at_quarters(raw: xr.Dataset) -> xr.Dataset:
+    """theta after quarters of the time, which are other steps at every learning rate."""
+    step = xr.DataArray(
+        np.round(raw.steps.values[:, None] * QUARTERS).astype(int), dims=("learning_rate", "quarter"),
+        coords={"learning_rate": raw.learning_rate, "quarter": QUARTERS},
+    )  # fmt: skip
+    found = raw.drop_vars(["theta", "log_max_update", "outcome"]).drop_dims("step")
+    found["theta"] = raw.theta.sel(learning_rate=step.learning_rate, step=step).drop_vars("step")
+    found["error"] = xr.full_like(found.theta, BUDGET)
+    return found.assign_coords(step=step)
+
+
+def told(data: xr.Dataset, system: str, bind: dict[str, str]) -> xr.DataArray:
+    """theta of one of the systems on the same axes."""
+    claim = get_claim(f"adam.{'net' if 'inputs' in bind else 'flow'}_{system}")
+    return claim.predict(**{symbol: data[name] for symbol, name in bind.items()})
+
+
+def distances(data: xr.Dataset, systems: Sequence[str], bind: dict[str, str]) -> xr.Dataset:
+    """Largest Euclidean distance to each system at the quarters of the time."""
+    apart = [np.sqrt(((data.theta - told(data, s, bind)) ** 2).sum("coordinate", skipna=False)) for s in systems]
+    found = xr.concat([a.max("quarter") for a in apart], dim=xr.Variable("system", list(systems)))
+    found.attrs = {"long_name": "distance to the system", "units": "1"}
+    out = found.to_dataset(name="distance").assign_attrs(error_is="tolerance of the integrator")
+    out["error"] = xr.full_like(found, BUDGET)
+    return out.drop_vars("step", errors="ignore")
+
+
+def unturned(data: xr.Dataset) -> xr.DataArray:
+    """Least g/g(0) of any coordinate until the end, on the path of sign descent."""
+    end = float((data.learning_rate * data.step).max())
+    return xr.apply_ufunc(
+        lambda start, hessian, decay: least_gradient("quadratic", start, hessian, decay, np.asarray(end)),
+        data.initial_theta, data.sample_hessian, data.weight_decay,
+        input_core_dims=[["coordinate"], ["coordinate", "other"], []],
+    )  # fmt: skip
+
+
+def measure(raw: Data) -> Data:
+    """theta at quarters of the time, and distances to the systems."""
+    time, net, steps, long = (at_quarters(raw[name]) for name in ("time", "net", "steps", "long"))
+    far = {"time": distances(time, list(SYSTEMS), QUADRATIC), "net": distances(net, NET_SYSTEMS, NET)}
+    for name, data, systems in (("steps", steps, list(SYSTEMS)), ("long", long, ["second", "midpoint"])):
+        far[name] = distances(data, systems, QUADRATIC).assign(least_gradient=unturned(data))
+    decayed, plain = far["steps"].isel(weight_decay=[1]), far["steps"].isel(weight_decay=[0])
+    fine = time.isel(learning_rate=time.learning_rate.values <= 0.011)
+    return {
+        "theta": fine,
+        "net_theta": net.isel(learning_rate=net.learning_rate.values <= 0.011),
+        "pace": steps.isel(weight_decay=0, learning_rate=slice(2, None)),
+        "time": far["time"],
+        "net": far["net"],
+        "steps": far["steps"],
+        "time_linear": far["time"].sel(system=["first", "second", "first_decay", "second_decay"]),
+        "time_quadratic": far["time"].sel(system=["midpoint", "midpoint_decay"]),
+        "time_second": far["time"].sel(system=["second"]),
+        "net_linear": far["net"].sel(system=["first", "second"]),
+        "net_quadratic": far["net"].sel(system=["midpoint"]),
+        "steps_linear": decayed.sel(system=["first", "first_decay", "second_decay", "midpoint_decay"]),
+        "steps_quadratic": far["steps"].sel(system=["second", "midpoint"]),
+        "steps_undecayed": plain.sel(system=["first"]),
+        "steps_decay_rates": far["steps"].sel(system=["second_decay"]),
+        "steps_long": far["long"],
+        "overlay": raw["overlay"],
+    }
+
+
+def _order(data: str, limit: str, word: str, **more: object) -> Comparison:
+    bind = {"learning_rate": "learning_rate"} | ({"least_gradient": "least_gradient"} if limit == "steps" else {})
+    return Comparison(
+        id=f"adam.distance_{data}" if "expect" not in more else f"adam.distance_{data}_as_{word}",
+        claim=f"adam.flow_distance_{limit}_{word}", data=data, observable="distance",
+        kind=Exponent(along="learning_rate", points=Exact(scale="log")), margin=0.2, bind=bind,
+        constants={"distance_scale": (1e-6, 1e4)}, **more,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+FIXED_TIME = "1 - beta = learning_rate/tau, time 1, learning rates from 2.5e-4 to 0.025"
+FIXED_STEPS = "fixed betas, time 0.1, no gradient changes its sign, two decades of learning rates"
+
+
+def _path(data: str, claim: str, margin: float, bind: dict[str, str], **more: object) -> Comparison:
+    return Comparison(
+        id=f"adam.trajectory_{claim.removeprefix('adam.')}", claim=claim, data=data, observable="theta",
+        kind=Exact(scale="linear"), margin=margin, bind=bind,
+        domain="1 - beta = learning_rate/tau, learning rates up to 0.01, time 1", **more,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+PACE = {name: name for name in ("initial_theta", "beta1", "beta2", "learning_rate", "step", "weight_decay")} | {
+    "hessian": "sample_hessian"
+}
+
+COMPARISONS = (
+    _path(
+        "theta", "adam.flow_midpoint", 1e-3, QUADRATIC,
+        rivals=tuple(f"adam.flow_{s}" for s in SYSTEMS if s != "midpoint"),
+    ),
+    _path("theta", "adam.flow_first", 0.02, QUADRATIC),
+    _path("theta", "adam.flow_second", 0.02, QUADRATIC),
+    _path("net_theta", "adam.net_midpoint", 1e-3, NET, rivals=("adam.net_first", "adam.net_second")),
+    _path("net_theta", "adam.net_first", 0.02, NET),
+    _path("net_theta", "adam.net_second", 0.02, NET),
+    _order("time_linear", "time", "linear", domain=FIXED_TIME),
+    _order("time_quadratic", "time", "quadratic", domain=FIXED_TIME),
+    _order(
+        "time_second", "time", "quadratic", domain=FIXED_TIME, mutants=False, expect="disagrees",
+        reason="theta is expanded to second order but the averages to first only",
+    ),
+    _order("net_linear", "time", "linear", domain=FIXED_TIME),
+    _order("net_quadratic", "time", "quadratic", domain=FIXED_TIME),
+    _order("steps_linear", "steps", "linear", domain=FIXED_STEPS + ", weight decay 1"),
+    _order("steps_quadratic", "steps", "quadratic", domain=FIXED_STEPS),
+    _order("steps_undecayed", "steps", "quadratic", domain=FIXED_STEPS + ", no weight decay: theta'' vanishes"),
+    _order(
+        "steps_decay_rates", "steps", "quadratic", domain=FIXED_STEPS, mutants=False, expect="disagrees",
+        reason="averages that fade exactly are of another age than those of the update",
+    ),
+    _order("steps_long", "steps", "quadratic", domain="fixed betas up to (0.9, 0.95), one decade of learning rates"),
+    Comparison(
+        id="adam.pace", claim="adam.pace", data="pace", observable="theta", kind=Exact(scale="linear"), margin=1e-4,
+        bind=PACE, rivals=("adam.sign_descent", "adam.pace_decay"), domain=FIXED_STEPS + ", no weight decay",
+    ),
+    Comparison(
+        id="adam.pace_order", claim="adam.pace", data="pace", observable="theta",
+        kind=Asymptotic("learning_rate", points=Exact(scale="linear"), order=2), margin=0.3, bind=PACE,
+        domain=FIXED_STEPS + ", no weight decay",
+    ),
+    Comparison(
+        id="adam.pace_decay_order", claim="adam.pace_decay", data="pace", observable="theta",
+        kind=Asymptotic("learning_rate", points=Exact(scale="linear"), order=2), margin=0.3, bind=PACE,
+        domain=FIXED_STEPS + ", no weight decay", mutants=False, expect="disagrees",
+        reason="-1/log(beta) is not the mean age of the gradients: an error of first order remains",
+    ),
+)  # fmt: skip
+
+TRAJECTORIES = Experiment(
+    name="adam.trajectories",
+    title="Adam as a differential equation: how far from the updates, in which limit",
+    caption=(
+        "theta of Adam and AdamW (eps = 0, no noise) on quadratics and a small net against differential equations of "
+        "first and second order. Where the memory of the averages is a fixed time (1 - beta proportional to the "
+        "learning rate) every printed form is off by the first order of the learning rate, also the one of second "
+        "order, whatever the rates; averages that run half an update ahead of theta leave the second order only. Where "
+        "betas are fixed, this holds until a gradient changes its sign; rates (1-beta)/beta then have the right mean "
+        "age and the printed form of second order is one, rates -log(beta) are not. The unit of time learning_rate^p "
+        "has no influence."
+    ),
+    sweeps=sweeps,
+    measure=measure,
+    comparisons=COMPARISONS,
+    figures=figures,
+)
