@@ -15,9 +15,9 @@ from toymodels.comparator import Asymptotic, Exact, Exponent
 from toymodels.engine import Sweep
 from toymodels.models import get_model
 
-COUNTS = np.array([40, 100, 200, 400, 1000, 2000, 4000])
+COUNTS = np.array([40, 120, 400, 1200, 4000])
 """Updates until the end: two decades of learning rates at a fixed time."""
-LONG_COUNTS = np.array([1000, 2000, 4000, 10_000])
+LONG_COUNTS = np.array([1000, 3000, 10_000])
 """Averages of up to twenty updates must be short against the time."""
 END = {"time": 1.0, "steps": 0.1}
 MEMORIES = ((0.1, 0.5), (0.3, 0.1), (0.1, 10.0))

@@ -14,7 +14,7 @@ from toymodels.models import get_model
 DIM = 32
 STEPS = 4000
 """The slowest runs decay by 1.5e-3 a step: the start fades by e^(-6) before the second half."""
-STRIDE = 500
+STRIDE = 100
 MOMENTA = [0.0, 0.5, 0.8, 0.9, 0.95, 0.99]
 NOISE = [0.1, 1.0]
 LOOKS = [400, 1000, 2000, 4000]
@@ -40,29 +40,42 @@ def _pairs(decays: list[float]) -> dict[str, object]:
 def sweeps(scale: Scale) -> dict[str, Sweep]:
     """Steady states over momentum, decay, noise, beta2 and tails; single steps; relaxation; memory."""
     seeds = 16 if scale == "quick" else 64
-    common = {"steps": STEPS, "weight_decay": 0.25}
     return {
         "momentum": Sweep(
-            model(), {"beta1": MOMENTA, "noise": NOISE, **_pairs([2.5e-3, 2e-2]), "steps": STEPS}, seeds=seeds
+            model(),
+            {"beta1": MOMENTA, "noise": NOISE, **_pairs([5e-3, 2e-2]), "beta2": 0.99, "steps": STEPS},
+            seeds=seeds,
         ),
         "slow": Sweep(
             model(),
-            {"beta1": [0.5, 0.9, 0.97], "noise": NOISE, **_pairs([1.5e-3, 5e-3, 2e-2, 6e-2, 0.2]), "steps": STEPS},
+            {"beta1": [0.5, 0.9, 0.97], "noise": NOISE, **_pairs([1.5e-3, 1e-2, 3e-2, 0.1, 0.2]), "steps": STEPS},
             seeds=seeds,
         ),
         "beta2": Sweep(
             model(),
-            {"beta1": [0.5, 0.9, 0.99], "beta2": [0.5, 0.8, 0.9, 0.96, 0.99, 0.9999], "noise": NOISE, **common},
+            {
+                "beta1": [0.5, 0.9, 0.99],
+                "beta2": [0.5, 0.8, 0.9, 0.96, 0.9999],
+                "noise": NOISE,
+                "steps": STEPS,
+                "weight_decay": 1.0,
+            },
             seeds=seeds,
         ),
         "tail": Sweep(
             model(),
-            {"beta1": [0.9, 0.99], "beta2": [0.96, 0.999], "tail": [0.0, 0.25, 0.5, 1.0, 2.0], **common},
+            {
+                "beta1": [0.9, 0.99],
+                "beta2": [0.96, 0.999],
+                "tail": [0.0, 0.25, 1.0, 2.0],
+                "steps": STEPS,
+                "weight_decay": 1.0,
+            },
             seeds=2 * seeds,
         ),
         "aligned": Sweep(
             model(aligned=True),
-            {"beta1": [0.5, 0.9], "noise": [0.01, 0.03, 0.1, 0.3, 1.0], **common},
+            {"beta1": [0.5, 0.9], "noise": [0.01, 0.03, 0.1, 0.3, 1.0], "steps": STEPS, "weight_decay": 0.25},
             seeds=2 * seeds,
         ),
         "steps": Sweep(
@@ -77,8 +90,8 @@ def sweeps(scale: Scale) -> dict[str, Sweep]:
             seeds=2,
         ),
         "time": Sweep(
-            model(record_every=20),
-            {"beta1": [0.5, 0.9], "initial_norm": [0.5, 3.0], "steps": LOOKS[-1]},
+            model(),
+            {"beta1": [0.5, 0.9], "initial_norm": [0.5, 3.0], "steps": STEPS},
             seeds=2 * seeds,
         ),
         "relaxing": Sweep(
@@ -86,10 +99,9 @@ def sweeps(scale: Scale) -> dict[str, Sweep]:
             {
                 "beta1": [0.0, 0.5, 0.9],
                 "initial_norm": [0.7, 4.0],
-                "weight_decay": 0.05,
-                "beta2": 0.9,
+                "beta2": 0.95,
                 "signal": 0.0,
-                "steps": 2 * STEPS,
+                "steps": STEPS,
             },
             seeds=seeds,
         ),

@@ -80,7 +80,7 @@ def _in_time(history: xr.Dataset) -> Figure:
         for colour, start in zip((colours(2)[0], SECOND), seen.initial_norm.values, strict=True):
             run = seen.sel(beta1=beta1, initial_norm=start)
             axis.plot(
-                run.step, run.square_norm, "o", ms=3, markevery=6, color=colour, label=f"AdamW, |W| = {start:g} first"
+                run.step, run.square_norm, "o", ms=3, markevery=2, color=colour, label=f"AdamW, |W| = {start:g} first"
             )
             for claim, dashes, label in (
                 ("adam.norm_history", "-", CORRECTED),
@@ -114,7 +114,7 @@ def _limits(data: Data) -> Figure:
         colours(4), ((b1, b2) for b1 in data["tail"].beta1.values for b2 in data["tail"].beta2.values), strict=True
     ):
         runs = data["tail"].sel(beta1=beta1, beta2=own)
-        _marks(tail, runs.tail, over(runs), colour, f"beta1 = {beta1:g}, beta2 = {own:g}")
+        _marks(tail, runs["tail"], over(runs), colour, f"beta1 = {beta1:g}, beta2 = {own:g}")
     tail.set(xlabel="tail (spread of log noise size)", title="Noise of varying size")
     for colour, beta1 in zip(colours(3), data["beta2"].beta1.values, strict=True):
         runs = data["beta2"].sel(beta1=beta1)

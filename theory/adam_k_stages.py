@@ -55,6 +55,11 @@ def power_sum(k: int) -> Expr:
     return (1 - beta1) ** (2 * k) * (1 - beta1**2) ** (1 - 2 * k) * terms
 
 
+def _by_gauss(k: Expr) -> Expr:
+    """R_k as the sum of h_n^2."""
+    return (1 - beta1) ** (2 * k) * hyper([k, k], [1], beta1**2)
+
+
 def _stage(weights: tuple[Expr, ...], squares: tuple[Expr, ...], inputs: list[Expr]) -> Expr:
     """The output of a stage whose averages have these weights."""
     mean = sum(p * value for p, value in zip(weights, inputs, strict=True))
@@ -100,17 +105,21 @@ white_noise_power = Claim(
     vocabulary=V,
     predicts=Quantity("power"),
     kind="closed form",
-    assumptions=(LONG,),
-    validity={"rest_ratio": (1 - beta2) / (1 - beta1)},
+    assumptions=(
+        Assumption(
+            "v of every stage averages over many times the memory of momentum",
+            stage * (1 - beta2) / (1 - beta1) < 0.0151,
+            reason="power is a product over the stages, and their errors add",
+        ),
+    ),
+    validity={"rest_ratio": stage * (1 - beta2) / (1 - beta1)},
     source=Source.own(WHITE + "; v nearly constant"),
     notation="P is Legendre's polynomial; power is the product of the mean squares of u^1, ..., u^k",
     derivation=(
         *RESPONSE,
         Step(
             "hence the sum of h_n^2, for any k, is that function of Gauss",
-            high_precision(
-                lambda law: law, lambda: (1 - beta1) ** (2 * stage) * hyper([stage, stage], [1], beta1**2), over=BOX
-            ),
+            high_precision(lambda law: law, lambda: _by_gauss(stage), over=BOX),
         ),
         Step(
             "which for k = 1, ..., 8 is the finite sum with squared binomials",
@@ -147,11 +156,8 @@ update_rms = Claim(
     derivation=(
         *RESPONSE,
         Step(
-            "stage k divides by the root mean square of its input: R_k/R_{k-1}, with R_0 = 1",
-            symbolic(
-                lambda law: [law.subs(stage, k) ** 2 for k in range(1, 8)],
-                lambda: [power_sum(1), *[power_sum(k) / power_sum(k - 1) for k in range(2, 8)]],
-            ),
+            "stage k divides by the root mean square of its input: the root of R_k/R_{k-1}, with R_0 = 1",
+            high_precision(lambda law: law, lambda: sqrt(_by_gauss(stage) / _by_gauss(stage - 1)), over=BOX),
         ),
         Step(
             "the largest growth of Legendre's polynomials, x + sqrt(x^2 - 1), is the inverse of the other factor: the "
@@ -188,18 +194,21 @@ update_rms_two = Claim(
         ),
         Step(
             "the sum of its squares, term by term a geometric sum, over that of the first stage",
-            symbolic(
-                lambda law: law**2,
+            high_precision(
+                lambda law: law,
                 lambda: (
-                    (1 - beta1) ** 2
-                    * (1 - before**2)
-                    / (before - beta1) ** 2
-                    * (
-                        before**2 / (1 - before**2)
-                        - 2 * before * beta1 / (1 - before * beta1)
-                        + beta1**2 / (1 - beta1**2)
+                    (1 - beta1)
+                    * sqrt(
+                        (1 - before**2)
+                        * (
+                            before**2 / (1 - before**2)
+                            - 2 * before * beta1 / (1 - before * beta1)
+                            + beta1**2 / (1 - beta1**2)
+                        )
+                        / (before - beta1) ** 2
                     )
                 ),
+                over={beta1: (0.5, 0.97), before: (0.01, 0.4)},
             ),
         ),
         Step(

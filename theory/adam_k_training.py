@@ -36,6 +36,7 @@ two_ahead = Claim(
         printed=r"a_{k=2} - a_{k=1} \ge 0",
         assuming="learning rates tuned for each k and each choice; a is the accuracy on test images",
     ),
+    underived="reported from experiments; nothing is said of why it should hold",
 )
 
 rate_ratio = Claim(

@@ -123,7 +123,11 @@ two_adam_rate = Claim(
     derivation=(
         Step(
             "learning_rate |u|/|W| with the exact mean of |W|^2",
-            symbolic(lambda law: (lr * sqrt(square_update / exact_norm())) ** 2 - law**2),
+            high_precision(
+                lambda law: law,
+                lambda: lr * sqrt(square_update / exact_norm()),
+                over={beta1: (0, 0.99), lr: (0.001, 0.5), wd: (0.01, 1), square_update: (1, 50)},
+            ),
         ),
         Step(
             "which for a small learning rate is the printed one over sqrt((1 + beta1)/(1 - beta1))",

@@ -83,4 +83,16 @@ normal_curve = Claim(
     ),
 )
 
-CLAIMS = (level_set, normal_curve)
+level_set_share = Claim(
+    id="adam.level_set_share",
+    title="Share of the differences in training over the (beta1, beta2) square that C accounts for",
+    statement=S.One,
+    vocabulary=V,
+    predicts=Quantity("share"),
+    kind="closed form",
+    source=Source(PAPER, "training and generalisation depend on (beta1, beta2) through C"),
+    notation="variance of means over seeds within level sets of C, divided by that over all points, from 1",
+    underived="a printed statement about experiments",
+)
+
+CLAIMS = (level_set, normal_curve, level_set_share)

@@ -51,8 +51,8 @@ def _flow_residual(law: Expr, memory: Expr | int) -> Expr:
 
 BEGUN = Assumption(
     "momentum has forgotten the start",
-    (1 - beta1) * step > 10.0,
-    reason="<W, u> starts at 0 and takes this long to settle",
+    (1 - beta1) * step > 80.0,
+    reason="the first updates are larger than later ones, and <W, u> starts at 0",
 )
 SHARED = (SHRINKS, QUICK, STEADY, MANY, EVEN_NOISE, BEGUN)
 START_STEP = Step("at n = 0 it is the start", symbolic(lambda law: law.subs(step, n).limit(n, 0) - start_norm))
@@ -115,7 +115,7 @@ norm_relaxation = Claim(
         EVEN_NOISE,
         Assumption(
             "v follows the norm",
-            decay / (1 - beta2) < 0.005,
+            decay / (1 - beta2) < 0.021,
             reason="gradients grow as 1/|W|, so that |u|^2 departs from its steady value until v has followed",
         ),
     ),

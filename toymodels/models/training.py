@@ -32,6 +32,8 @@ class Problem(NamedTuple):
     width: int
 
 
+SCHEDULES = ("constant", "linear")
+
 PROBLEMS = {
     "perceptron": Problem(classifiers.Perceptron, digits, 32),
     "conv": Problem(classifiers.Conv, digits, 8),
@@ -53,6 +55,7 @@ class Training(ToyModel):
         before each of its parts).
     `k`, `choice`: stages of the optimiser, and how their constants are made from beta1 and beta2, see
         `toymodels.optimisers.stage_constants`. k = 1 is AdamW.
+    `schedule`: "constant", or "linear" for a learning rate that falls to 0 over the run.
     `batch`: examples of a minibatch, drawn independently, with repetition, at every step.
     `record_every`: stride of the records in steps. A record costs about as much as ten steps: test data are evaluated.
 
@@ -60,8 +63,7 @@ class Training(ToyModel):
 
     Outcome: FINISHED, or DIVERGED if a weight ends as infinite or NaN.
 
-    With eps = 0, weights of ReLU units that never were active divide 0 by 0; such runs end as DIVERGED. The betas
-    may be of any precision; 1 - beta2 at float32 has a relative error of 1e-5 at beta2 = 0.999.
+    At float32, 1 - beta2 has a relative error of 1e-5 at beta2 = 0.999: use float64 (the default) to check laws.
 
     Raises `UsageError` for unknown names, sizes below 1, and an odd width of the transformer.
 
@@ -80,6 +82,7 @@ class Training(ToyModel):
     normalise: str = "none"
     k: int = 1
     choice: str = "uniform"
+    schedule: str = "constant"
     width: int | None = None
     batch: int = 32
     record_every: int | None = 50
@@ -95,7 +98,12 @@ class Training(ToyModel):
     )
 
     def __post_init__(self) -> None:
-        for field, known in (("problem", PROBLEMS), ("normalise", classifiers.NORMS), ("choice", CHOICES)):
+        for field, known in (
+            ("problem", PROBLEMS),
+            ("normalise", classifiers.NORMS),
+            ("choice", CHOICES),
+            ("schedule", SCHEDULES),
+        ):
             if getattr(self, field) not in known:
                 raise unknown(f"{field} of training", str(getattr(self, field)), known)
         for field in ("k", "batch", "width", "record_every"):
@@ -168,6 +176,8 @@ class Training(ToyModel):
             value, gradient = jax.value_and_grad(loss)(weights, *minibatch(n))
             update, memory = optimiser.update(gradient, memory, weights)
             rate, decay = params["learning_rate"], params["weight_decay"]
+            if self.schedule == "linear":
+                rate = rate * (1 - n.astype(dtype) / jnp.maximum(steps, 1).astype(dtype))
             # Only the weights are masked: nothing else of the steps beyond the run's own last one is ever read.
             weights = jax.tree.map(
                 lambda w, u: jnp.where(n < steps, w - rate * (decay * w + u), w).astype(dtype), weights, update
