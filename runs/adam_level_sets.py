@@ -25,7 +25,7 @@ NORMAL_BETA1 = np.linspace(0.9, 0.972, 6)
 QUANTITIES = {"train_loss": "log of the training loss", "test_loss": "log of the test loss", "test_error": "test error"}
 COORDINATES = {
     "index": "C",
-    "rate": "log(beta1/sqrt(beta2))",
+    "rate": "exact rate",
     "rest1": "log(1 - beta1)",
     "rest2": "log(1 - beta2)",
 }
@@ -112,7 +112,7 @@ def level_figure(data: Data) -> Figure:
     levels, normal, found = data["levels"], data["normal"].result, data["rivals"]
     with styled():
         figure = Figure(figsize=(9.6, 6.4), layout="constrained")
-        axes = figure.subplots(len(LEARNING_RATES), 2, width_ratios=(1.2, 1))
+        axes = figure.subplots(len(LEARNING_RATES), 2)
         for row, rate in zip(axes, LEARNING_RATES, strict=True):
             for colour, beta2 in zip(colours(len(BETA2)), BETA2, strict=True):
                 on = np.isclose(levels.beta2, beta2)
@@ -140,10 +140,10 @@ def level_figure(data: Data) -> Figure:
                     label=label,
                 )
             row[1].set_xticks(place, COORDINATES.values())
-            row[1].set(ylim=(-0.05, 1.05), ylabel="share of the variance over points")
+            row[1].set(ylim=(-0.15, 1.45), ylabel="share of the variance over points")
             row[1].axhline(1, color="black", lw=0.8, ls=":")
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower left", ncols=3)
-        axes[0, 1].legend()
+        axes[0, 1].legend(loc="upper left", ncols=2)
     return figure
 
 

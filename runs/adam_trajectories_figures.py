@@ -69,7 +69,7 @@ def orders(data: Data) -> Figure:
     with styled():
         figure = Figure(figsize=(11.0, 4.2), layout="constrained")
         for axis, (name, title) in zip(figure.subplots(1, 3), panels, strict=True):
-            _orders(axis, data[name].isel(weight_decay=1))
+            _orders(axis, data[name].isel(weight_decay=-1))
             axis.set(title=title, xlabel="learning rate")
         figure.axes[0].set_ylabel("distance to Adam (median, all runs)")
         figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)

@@ -27,7 +27,7 @@ PACE = 0.002
 RATE = 0.01
 """Learning rate; products with the weight decay are what matters."""
 BETA2 = 0.999
-LIVES = 3.0
+LIVES = 4.0
 """Length of a run in times over which the direction is forgotten, 1/(learning_rate weight_decay)."""
 PIECES = 16
 SIGNAL = {"signal": 1.0, "condition": 10.0}
@@ -37,7 +37,7 @@ BIND = {"beta1": "beta1", "beta2": "beta2", "learning_rate": "learning_rate", "w
 def _constants(momenta: list[float]) -> dict[str, object]:
     """Decay so slow that directions turn little within the memory of momentum; twins with three step sizes.
 
-    Weights start with the length that they keep."""
+    Weights start with the length that they keep, where |u|^2 is DIM (1 - beta1)/(1 + beta1)."""
     beta1 = xr.DataArray(momenta, dims="beta1", coords={"beta1": momenta})
     decay = np.minimum(TURN * (1 - beta1) ** 2 / (1 + beta1), FASTEST)
     given = {"beta1": beta1, "learning_rate": RATE, "weight_decay": decay / RATE}
@@ -61,7 +61,7 @@ def _constants(momenta: list[float]) -> dict[str, object]:
         "weight_decay": decay / RATE,
         "twin_rate": rates,
         "twin_beta2": averages,
-        "initial_norm": RATE * np.sqrt(DIM) / corrected,
+        "initial_norm": RATE * np.sqrt(DIM) / printed,
         "steps": steps,
     }
 

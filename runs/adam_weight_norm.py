@@ -12,12 +12,12 @@ from toymodels.engine import Sweep
 from toymodels.models import get_model
 
 DIM = 32
-STEPS = 4000
-"""The slowest runs decay by 1.5e-3 a step: the start fades by e^(-6) before the second half."""
+STEPS = 3000
+"""The slowest runs decay by 2e-3 a step: the start fades by e^(-6) before the second half."""
 STRIDE = 100
 MOMENTA = [0.0, 0.5, 0.8, 0.9, 0.95, 0.99]
 NOISE = [0.1, 1.0]
-LOOKS = [400, 1000, 2000, 4000]
+LOOKS = [400, 1000, 2000, 3000]
 """Steps at which |W|^2 in time is compared; 2 learning_rate weight_decay is 1/500 there."""
 MEMORY_STEPS = 2400
 LAGS = np.arange(0, 1001, 200)
@@ -48,7 +48,7 @@ def sweeps(scale: Scale) -> dict[str, Sweep]:
         ),
         "slow": Sweep(
             model(),
-            {"beta1": [0.5, 0.9, 0.97], "noise": NOISE, **_pairs([1.5e-3, 1e-2, 3e-2, 0.1, 0.2]), "steps": STEPS},
+            {"beta1": [0.5, 0.9, 0.97], "noise": NOISE, **_pairs([2e-3, 1e-2, 3e-2, 0.1, 0.2]), "steps": STEPS},
             seeds=seeds,
         ),
         "beta2": Sweep(
@@ -58,7 +58,7 @@ def sweeps(scale: Scale) -> dict[str, Sweep]:
                 "beta2": [0.5, 0.8, 0.9, 0.96, 0.9999],
                 "noise": NOISE,
                 "steps": STEPS,
-                "weight_decay": 1.0,
+                "weight_decay": 2.0,
             },
             seeds=seeds,
         ),
@@ -67,9 +67,9 @@ def sweeps(scale: Scale) -> dict[str, Sweep]:
             {
                 "beta1": [0.9, 0.99],
                 "beta2": [0.96, 0.999],
-                "tail": [0.0, 0.25, 1.0, 2.0],
+                "tail": [0.0, 0.25, 2.0],
                 "steps": STEPS,
-                "weight_decay": 1.0,
+                "weight_decay": 2.0,
             },
             seeds=2 * seeds,
         ),
@@ -98,7 +98,7 @@ def sweeps(scale: Scale) -> dict[str, Sweep]:
             model(),
             {
                 "beta1": [0.0, 0.5, 0.9],
-                "initial_norm": [0.7, 4.0],
+                "initial_norm": [4.0, 8.0],
                 "beta2": 0.95,
                 "signal": 0.0,
                 "steps": STEPS,
@@ -108,7 +108,7 @@ def sweeps(scale: Scale) -> dict[str, Sweep]:
         "memory": Sweep(
             model(record_every=int(LAGS[1])),
             {"beta1": [0.0, 0.9], "steps": MEMORY_STEPS, "weight_decay": 0.25, "signal": 0.0},
-            seeds=25 * seeds,
+            seeds=20 * seeds,
         ),
     }
 
@@ -153,8 +153,8 @@ def relaxation_rate(raw: xr.Dataset) -> xr.Dataset:
 
 
 def single_steps(raw: xr.Dataset) -> xr.Dataset:
-    """What is known of single steps, from the second on; errors of rounding, which |W|^2 sets."""
-    known = raw.sel(step=slice(2, None))
+    """What is known of every sixth step, from the second on; errors of rounding, which |W|^2 sets."""
+    known = raw.sel(step=slice(2, None, 6))
     size = np.sqrt(known.square_norm * known.sample_square_update)
     return known.assign(error=2e-15 * known.square_norm, overlap_error=2e-15 * size)
 

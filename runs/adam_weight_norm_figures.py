@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
@@ -63,11 +64,12 @@ def _laws(runs: xr.Dataset) -> Figure:
     return figure
 
 
-def _marks(axis: object, x: xr.DataArray, y: xr.DataArray, colour: object, label: str) -> None:
-    """Median over seeds, with bars from the least to the largest."""
-    middle = y.median("seed")
-    bars = np.abs(np.stack([middle - y.min("seed"), y.max("seed") - middle]))
-    axis.errorbar(x, middle, bars, fmt="o", ms=4.5, color=colour, label=label)  # type: ignore[attr-defined]
+def _marks(axis: Axes, x: xr.DataArray, y: xr.DataArray, colour: object, label: str) -> None:
+    """Median over all runs of an x, with bars from the least to the largest."""
+    runs = [dim for dim in y.dims if dim not in x.dims]
+    middle = y.median(runs)
+    bars = np.abs(np.stack([middle - y.min(runs), y.max(runs) - middle]))
+    axis.errorbar(x, middle, bars, fmt="o", ms=4.5, color=colour, label=label)
 
 
 def _in_time(history: xr.Dataset) -> Figure:

@@ -1,8 +1,6 @@
-"""Adam against optax and against its bounds; k-Adam."""
+"""Adam against optax and against its bounds."""
 
 from __future__ import annotations
-
-import math
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +11,6 @@ import pytest
 from theory.registry import get_claim
 from toymodels.errors import UsageError
 from toymodels.models.adam import Adam, quadratic_loss
-from toymodels.optimisers import k_adam, scale_by_k_adam, stage_constants
 from toymodels.outcome import Outcome
 
 
@@ -158,61 +155,3 @@ def test_mistakes_are_answered_with_the_remedy(settings: dict[str, object], hint
 def test_adversarial_needs_momentum() -> None:
     with pytest.raises(UsageError, match="beta1 > 0"):
         Adam("adversarial").check({"beta1": np.array([0.0])}, frozenset({"beta1"}))
-
-
-def _trajectory(optimiser: optax.GradientTransformation, steps: int = 30, scale: float = 1.0) -> jax.Array:
-    theta = jnp.linspace(-1.0, 2.0, 5)
-
-    def update(carry: tuple, _: None) -> tuple:
-        theta, state = carry
-        change, state = optimiser.update(scale * jax.grad(quadratic_loss)(theta), state, theta)
-        return (optax.apply_updates(theta, change), state), theta
-
-    return jax.lax.scan(update, (theta, optimiser.init(theta)), None, length=steps)[1]
-
-
-@pytest.mark.parametrize("choice", ["uniform", "root", "split", "first"])
-def test_one_stage_is_adamw(choice: str) -> None:
-    ours = _trajectory(k_adam(0.01, k=1, choice=choice, weight_decay=0.1))
-    theirs = _trajectory(optax.adamw(0.01, b1=0.9, b2=0.999, weight_decay=0.1))
-    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-14)
-
-
-@pytest.mark.parametrize("k", [1, 2, 3])
-def test_k_adam_ignores_the_scale_of_gradients(k: int) -> None:
-    ours = _trajectory(k_adam(0.01, k=k, eps=0.0))
-    np.testing.assert_allclose(ours, _trajectory(k_adam(0.01, k=k, eps=0.0), scale=1e3), rtol=0, atol=1e-12)
-
-
-@pytest.mark.parametrize("k", [2, 3])
-def test_k_adam_in_white_noise(k: int) -> None:
-    """RMS of u^k is sqrt(R_k/R_{k-1}), R_k = (1-b)^(2k) (1-b^2)^(1-2k) sum_i C(k-1,i)^2 b^(2i), R_0 = 1."""
-    b, beta2, steps, coordinates = 0.9, 0.9999, 60_000, 400
-
-    def power(k: int) -> float:
-        terms = sum(math.comb(k - 1, i) ** 2 * b ** (2 * i) for i in range(k))
-        return (1 - b) ** (2 * k) * (1 - b**2) ** (1 - 2 * k) * terms
-
-    optimiser = scale_by_k_adam([b] * k, [beta2] * k, eps=0.0)
-
-    def update(state: tuple, key: jax.Array) -> tuple:
-        u, state = optimiser.update(jax.random.normal(key, (coordinates,)), state)
-        return state, jnp.mean(u**2)
-
-    keys = jax.random.split(jax.random.key(0), steps)
-    squares = jax.lax.scan(update, optimiser.init(jnp.zeros(coordinates)), keys)[1]
-    expected = np.sqrt(power(k) / power(k - 1))
-    assert float(jnp.sqrt(squares[steps // 2 :].mean())) == pytest.approx(expected, rel=0.01)
-
-
-def test_stage_constants() -> None:
-    assert stage_constants(0.9, 3) == (0.9, 0.9, 0.9)
-    assert stage_constants(0.9, 2, "first") == (0.9, 0.0)
-    assert np.prod(stage_constants(0.9, 3, "root")) == pytest.approx(0.9)
-    assert np.prod([1 - b for b in stage_constants(0.9, 3, "split")]) == pytest.approx(0.1)
-    with pytest.raises(UsageError, match="uniform"):
-        stage_constants(0.9, 2, "uniforn")
-    with pytest.raises(UsageError, match="at least 1"):
-        stage_constants(0.9, 0)
-    with pytest.raises(UsageError, match="each stage"):
-        scale_by_k_adam([0.9], [0.9, 0.99])

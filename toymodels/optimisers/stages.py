@@ -96,9 +96,9 @@ def stage_count(constants: Any) -> int | None:
 
 def check_k(k: Any) -> int:
     """k as an int. Raises `UsageError` if it is not a whole number of at least 1 known before compilation."""
-    if isinstance(k, jax.core.Tracer):
+    if isinstance(k, jax.Array):
         raise UsageError(
-            "k-Adam: k is traced, but it fixes the shape of the state; give a Python int (under "
+            "k-Adam: k is a jax array, but it fixes the shape of the state; give a Python int (under "
             "optax.inject_hyperparams: static_args=('k',))."
         )
     if isinstance(k, bool) or not isinstance(k, numbers.Integral) or k < 1:
