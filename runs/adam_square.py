@@ -82,15 +82,20 @@ def _with_rounding(update: xr.DataArray) -> xr.Dataset:
     return xr.Dataset({"max_update": update, "error": ROUNDING * update})
 
 
-def _squared_ratio(raw: xr.Dataset) -> xr.Dataset:
-    """(continuous bound / largest update of adversarial gradients)^2 after many steps, where both have settled."""
-    last = _updates(raw).isel(step=-1).stack(point=("beta1", "beta2")).reset_index("point")
-    index = get_claim("adam.stability_index").predict(beta1=last.beta1, beta2=last.beta2)
-    last = last.isel(point=(index > CLEAR_INDEX).values)
+def squared_ratio(raw: xr.Dataset) -> xr.Dataset:
+    """(continuous bound / largest update of adversarial gradients)^2 after all steps."""
+    last = _updates(raw).isel(step=-1)
     bound = get_claim("adam.update_bound_continuous").predict(**{name: last[name] for name in BIND})
     ratio = (bound / last.max_update) ** 2
     ratio.attrs = {"long_name": "squared ratio of bounds", "units": "1"}
     return xr.Dataset({"squared_bound_ratio": ratio, "error": 4 * ROUNDING * ratio})
+
+
+def _settled(raw: xr.Dataset) -> xr.Dataset:
+    """The points inside the stable region where both bounds have come to their plateaus, in one row."""
+    row = raw.stack(point=("beta1", "beta2")).reset_index("point")
+    index = get_claim("adam.stability_index").predict(beta1=row.beta1, beta2=row.beta2)
+    return row.isel(point=(index > CLEAR_INDEX).values)
 
 
 def measure(raw: Data) -> Data:
@@ -106,7 +111,7 @@ def measure(raw: Data) -> Data:
         "attained": _with_rounding(every.sel(problem="adversarial")),
         "marginal": _updates(raw["marginal"]),
         "balanced": _updates(raw["balanced"]),
-        "ratio": _squared_ratio(raw["inside"]),
+        "ratio": squared_ratio(_settled(raw["inside"])),
         "growth_adversarial": slopes(raw["adversarial"].isel(seed=0)),
         "onset": raw["onset"],
     }

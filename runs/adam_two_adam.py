@@ -22,8 +22,8 @@ TURN = 0.03
 by two."""
 FASTEST = 2e-3
 """Largest learning_rate weight_decay."""
-PACE = 0.002
-"""k-Adam: learning_rate weight_decay over 1 - beta1."""
+PACE = 0.004
+"""k-Adam: k learning_rate weight_decay over 1 - beta1."""
 RATE = 0.01
 """Learning rate; products with the weight decay are what matters."""
 BETA2 = 0.999
@@ -103,7 +103,7 @@ def _stages(stages: int, momenta: list[float], seeds: int) -> Sweep:
 def sweeps(scale: Scale) -> dict[str, Sweep]:
     """Twins in white noise and with a signal, over momentum; k-Adam on scale-invariant weights."""
     seeds = 20 if scale == "quick" else 96
-    planned = {f"noise {beta1:g}": _sweep(beta1, seeds) for beta1 in MOMENTA}
+    planned = {f"noise {beta1:g}": _sweep(beta1, 2 * seeds) for beta1 in MOMENTA}
     planned |= {f"signal {beta1:g}": _sweep(beta1, seeds, **SIGNAL) for beta1 in WITH_SIGNAL}
     planned |= {f"stages {k}": _stages(k, [0.5, 0.8], seeds) for k in (1, 2, 3)}
     return planned

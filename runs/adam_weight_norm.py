@@ -9,6 +9,7 @@ from runs.adam_weight_norm_comparisons import COMPARISONS
 from runs.adam_weight_norm_figures import figures
 from runs.experiment import Data, Experiment, Scale
 from toymodels.engine import Sweep
+from toymodels.model import ToyModel
 from toymodels.models import get_model
 
 DIM = 32
@@ -23,7 +24,7 @@ MEMORY_STEPS = 2400
 LAGS = np.arange(0, 1001, 200)
 
 
-def model(**static: object) -> object:
+def model(**static: object) -> ToyModel:
     """The model with records enough for time means of the second half."""
     return get_model("scale_invariant", **{"dim": DIM, "record_every": STRIDE, **static})
 
@@ -108,7 +109,7 @@ def sweeps(scale: Scale) -> dict[str, Sweep]:
         "memory": Sweep(
             model(record_every=int(LAGS[1])),
             {"beta1": [0.0, 0.9], "steps": MEMORY_STEPS, "weight_decay": 0.25, "signal": 0.0},
-            seeds=20 * seeds,
+            seeds=25 * seeds,
         ),
     }
 

@@ -105,11 +105,11 @@ def _limits(data: Data) -> Figure:
     def over(runs: xr.Dataset, claim: str = "adam.weight_norm", *more: str) -> xr.DataArray:
         return runs.mean_square_norm / get_claim(claim).predict(**{name: runs[name] for name in (*names, *more)})
 
-    for colour, beta1 in zip(colours(2), data["aligned"].beta1.values, strict=True):
+    for colour, beta1 in zip((colours(2)[0], SECOND), data["aligned"].beta1.values, strict=True):
         runs = data["aligned"].sel(beta1=beta1)
         _marks(aligned, runs.noise, over(runs), colour, f"beta1 = {beta1:g}")
         rest = over(runs, "adam.weight_norm_misfit", "mean_fresh_overlap").median("seed")
-        aligned.plot(runs.noise, rest, "x", ls=":", color=colour, label="over the law with measured <W, g/sqrt(v)>")
+        aligned.plot(runs.noise, rest, "x", ls=":", color=colour, label="with measured <W, g/sqrt(v)>")
     aligned.set(xscale="log", yscale="log", xlabel="noise", title="Eigenvectors on the axes")
     aligned.set_ylabel("|W|² measured/corrected law")
     for colour, (beta1, own) in zip(
@@ -122,6 +122,9 @@ def _limits(data: Data) -> Figure:
         runs = data["beta2"].sel(beta1=beta1)
         _marks(beta2, 1 - runs.beta2, over(runs), colour, f"beta1 = {beta1:g}")
     beta2.set(xscale="log", xlabel="1 - beta2", title="v that forgets quickly")
+    aligned.yaxis.set_major_locator(FixedLocator([1, 1.5, 2, 3]))
+    aligned.yaxis.set_major_formatter(FixedFormatter(["1", "1.5", "2", "3"]))
+    aligned.yaxis.set_minor_locator(NullLocator())
     for axis in (aligned, tail, beta2):
         axis.axhline(1.0, color="black", lw=1)
         axis.axhspan(0.95, 1.05, color="black", alpha=0.1, lw=0)

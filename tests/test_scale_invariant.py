@@ -12,7 +12,6 @@ from theory.errors import ClaimUsageError
 from theory.registry import get_claim
 from toymodels.errors import UsageError
 from toymodels.models.scale_invariant import ScaleInvariant
-from toymodels.outcome import Outcome
 from toymodels.tasks import sphere
 
 KEY = jax.random.key(0)
@@ -128,18 +127,12 @@ def test_axes_as_eigenvectors_break_the_law_and_the_measured_overlap_mends_it() 
 
 
 def test_runs_do_not_depend_on_the_rounding_of_lengths_and_shorter_ones_end_as_nan() -> None:
-    model = ScaleInvariant(dim=4)
+    model = ScaleInvariant(dim=4, aligned=True)
     values = {p.name: jnp.asarray(p.default) for p in model.parameters} | {"steps": jnp.asarray(25)}
-    short = model.simulate(values, KEY, lengths=(30,), stride=10)
-    long = model.simulate(values, KEY, lengths=(50,), stride=10)
+    short, long = (jax.jit(lambda v, n=n: model.simulate(v, KEY, lengths=(n,), stride=10))(values) for n in (30, 50))
     np.testing.assert_allclose(short["square_norm"], long["square_norm"][:4], rtol=1e-12)
     assert np.isfinite(long["square_norm"][:3]).all()
     assert np.isnan(long["square_norm"][3:]).all()
-
-
-def test_a_ruined_run_is_a_code() -> None:
-    record = _record(ScaleInvariant(dim=4), 10, learning_rate=np.array([np.nan, 0.01]), steps=20)
-    assert list(record["outcome"][0]) == [Outcome.DIVERGED, Outcome.FINISHED]
 
 
 @pytest.mark.parametrize(("settings", "hint"), [({"second_moment": "scalr"}, "scalar"), ({"dim": 1}, "at least 2")])

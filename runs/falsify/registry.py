@@ -7,6 +7,9 @@ from collections.abc import Mapping
 
 from runs import (
     trials_adam,
+    trials_adam_flow,
+    trials_adam_norm,
+    trials_adam_stages,
     trials_ghost,
     trials_reduction,
     trials_sim,
@@ -32,6 +35,9 @@ TRIALS: Mapping[str, Trial] = {
     **trials_sim_extrema.TRIALS,
     **trials_sim_nets.TRIALS,
     **trials_adam.TRIALS,
+    **trials_adam_flow.TRIALS,
+    **trials_adam_norm.TRIALS,
+    **trials_adam_stages.TRIALS,
 }
 """Trials by the id of the comparison that they serve."""
 

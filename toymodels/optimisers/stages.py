@@ -63,6 +63,7 @@ def stage_rests(
     """
     if beta is not None and rest is not None:
         raise UsageError(f"k-Adam: give {name} or its rest 1 - {name}, not both (got {beta!r} and {rest!r}).")
+    rule = _rule(choice)
     given = beta if rest is None else rest
     called = name if rest is None else f"rest{name[-1]} (1 - {name})"
     check = check_beta if rest is None else check_rest
@@ -70,7 +71,7 @@ def stage_rests(
     if count is None:
         check(called, given)
         whole = _minus(given) if rest is None else given
-        return tuple(_rule(choice)[1](whole, check_k(1 if k is None else k)))
+        return tuple(rule[1](whole, check_k(1 if k is None else k)))
     if count == 0 or (k is not None and count != check_k(k)):
         raise UsageError(
             f"k-Adam: {called} has {count} stage constants but k = {k if k is not None else 'at least 1'}; "

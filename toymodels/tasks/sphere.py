@@ -20,7 +20,7 @@ from toymodels.tasks.sim import rotation
 Array = jax.Array
 
 
-def log_spectrum(dim: int, condition: float = 100.0) -> jnp.ndarray:
+def log_spectrum(dim: int, condition: Array | float = 100.0) -> jnp.ndarray:
     """`dim` eigenvalues from 1/condition to 1, log-spaced and rising; shape (dim,). One coordinate has 1."""
     return jnp.logspace(-jnp.log10(condition), 0.0, dim) if dim > 1 else jnp.ones((1,))
 
