@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -35,15 +35,8 @@ class Preset:
     full: tuple[int, int, int]
 
 
-LINEAR = Preset({"schedule": "linear", "batch": 16}, 600, 60, (2, -9, -3), (10, -13, -3))
-CONSTANT = Preset({"schedule": "constant", "batch": 16}, 600, 60, (2, -12, -5), (10, -15, -4))
-CONV = Preset(
-    {"problem": "conv", "normalise": "layer", "width": 4, "schedule": "linear", "batch": 16},
-    300,
-    26,
-    (2, -8, -2),
-    (4, -11, -2),
-)
+LINEAR = Preset({"schedule": "linear", "batch": 16}, 600, 100, (2, -9, -3), (10, -13, -3))
+CONSTANT = Preset({"schedule": "constant", "batch": 16}, 600, 30, (2, -12, -5), (10, -15, -4))
 BOOTSTRAPS = 300
 FALSE_ALARM = 0.003
 STANDARD_ERRORS = 3.0
@@ -118,7 +111,7 @@ def _gains(tuned: xr.Dataset) -> xr.Dataset:
     simultaneous intervals of their means."""
     last = tuned.isel(step=-1)
     scores = {"accuracy_gain": last.test_accuracy, "loss_gain": -np.log(last.test_loss)}
-    found = {}
+    found: dict[str, np.ndarray] = {}
     for name, score in scores.items():
         rows = (score.sel(k=2) - score.sel(k=1)).transpose("choice", "seed").values
         interval = mean(rows, np.ones(rows.shape, bool), FALSE_ALARM / len(rows), "unknown")
@@ -129,11 +122,11 @@ def _gains(tuned: xr.Dataset) -> xr.Dataset:
 def _most(gains: xr.Dataset) -> xr.Dataset:
     """The gain that three of the four choices reach, that is, the third largest. Its interval lies between the third
     largest ends of the simultaneous intervals."""
-    found = {}
+    found: dict[str, float] = {}
     for name in ("accuracy_gain", "loss_gain"):
         value, low, high = (np.sort(gains[name + end].values)[1] for end in ("", "_low", "_high"))
         found |= {name: value, f"{name}_error": max(high - value, value - low)}
-    return xr.Dataset(found)
+    return xr.Dataset(found).expand_dims(k=[2])
 
 
 def measure(raw: Data) -> Data:
@@ -155,7 +148,7 @@ def measure(raw: Data) -> Data:
     return {"tuned": tuned, "gains": gains, "most": _most(gains), "rates": rates, "by_rate": every.to_dataset()}
 
 
-Expected = tuple[str, str]
+Expected = tuple[Literal["agrees", "disagrees", "inconclusive"], str]
 """The expected status, and its reason where that is not "agrees"."""
 
 
@@ -219,7 +212,7 @@ K_TRAINING = _experiment(
         accuracy=("inconclusive", "behind by 0.4 % with an interval of the same size; the loss decides"),
         loss=("disagrees", "ahead for one choice, level for another, clearly behind for two of four"),
         ratio=("disagrees", "with the longer memory of root, rates differ by twice the ratio of the sizes of steps"),
-        drift=("inconclusive", "all four within a quarter of it, but two have intervals beyond the margin"),
+        drift=("agrees", ""),
     ),
 )
 K_TRAINING_CONSTANT = _experiment(
@@ -231,7 +224,6 @@ K_TRAINING_CONSTANT = _experiment(
     _comparisons(
         "constant",
         "perceptron, constant learning rate",
-        accuracy=("disagrees", "behind for every choice"),
         loss=("disagrees", "behind for every choice"),
     ),
 )

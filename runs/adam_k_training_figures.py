@@ -61,10 +61,11 @@ def curves(data: Data) -> Figure:
         for column, choice in zip(axes.T, tuned.choice.values, strict=True):
             for k, colour in zip(tuned.k.values, colours(tuned.sizes["k"]), strict=True):
                 for axis, name in zip(column, ("train_loss", "test_accuracy"), strict=True):
-                    seen = tuned[name].sel(choice=choice, k=k)
-                    axis.plot(tuned.step, seen.mean("seed"), "o-", ms=3, lw=1, color=colour, label=f"k = {k}")
+                    # Minibatch losses are means since the last record: there is none at step 0.
+                    seen = tuned[name].sel(choice=choice, k=k).dropna("step", how="all")
+                    axis.plot(seen.step, seen.mean("seed"), "o-", ms=3, lw=1, color=colour, label=f"k = {k}")
                     low, high = (seen.quantile(q, "seed").values for q in (0.1, 0.9))
-                    axis.fill_between(tuned.step, low, high, color=colour, alpha=0.2, lw=0)
+                    axis.fill_between(seen.step, low, high, color=colour, alpha=0.2, lw=0)
             column[0].set(title=str(choice), yscale="log")
             column[1].set(xlabel="step", ylim=(float(np.nanmin(tuned.test_accuracy.isel(step=1))) - 0.05, 1.0))
         axes[0, 0].set_ylabel("training loss (nat)")

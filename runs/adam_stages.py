@@ -10,6 +10,7 @@ from runs.experiment import Comparison, Data, Experiment, Scale
 from theory.registry import get_claim
 from toymodels.comparator import Bound, Exact, Statistical, styled
 from toymodels.engine import Sweep
+from toymodels.model import ToyModel
 from toymodels.models import get_model
 
 STAGES = 10
@@ -33,7 +34,7 @@ TIGHT = {"beta1_before": ("before", [0.9, 0.8]), "beta2_before": ("before", [0.9
 BIND = {"beta1": "beta1", "beta2": "beta2", "stage": "stage"}
 
 
-def _model(gradients: str, stages: int, every: int, size: int = 32) -> object:
+def _model(gradients: str, stages: int, every: int, size: int = 32) -> ToyModel:
     return get_model("k_adam", gradients=gradients, stages=stages, size=size, record_every=every)
 
 

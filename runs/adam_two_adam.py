@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
@@ -34,7 +36,7 @@ SIGNAL = {"signal": 1.0, "condition": 10.0}
 BIND = {"beta1": "beta1", "beta2": "beta2", "learning_rate": "learning_rate", "weight_decay": "weight_decay"}
 
 
-def _constants(momenta: list[float]) -> dict[str, object]:
+def _constants(momenta: list[float]) -> dict[str, Any]:
     """Decay so slow that directions turn little within the memory of momentum; twins with three step sizes.
 
     Weights start with the length that they keep, where |u|^2 is DIM (1 - beta1)/(1 + beta1)."""
@@ -43,16 +45,11 @@ def _constants(momenta: list[float]) -> dict[str, object]:
     given = {"beta1": beta1, "learning_rate": RATE, "weight_decay": decay / RATE}
     corrected = get_claim("adam.two_adam_rate").predict(**given)
     printed = get_claim("adam.two_adam_rate_printed").predict(learning_rate=RATE, weight_decay=decay / RATE)
-    rates = xr.concat(
-        [printed if share is None else share * corrected for share in TWINS.values()],
-        dim=xr.Variable("twin", np.arange(len(TWINS))),
-        coords="minimal",
-    )
-    averages = xr.concat(
-        [1 / (1 + 2 * decay) if share is None else (1 - decay) ** 2 for share in TWINS.values()],
-        dim=xr.Variable("twin", np.arange(len(TWINS))),
-        coords="minimal",
-    )
+    twins = xr.Variable("twin", np.arange(len(TWINS)))
+    step_sizes: list[Any] = [printed if share is None else share * corrected for share in TWINS.values()]
+    decays: list[Any] = [1 / (1 + 2 * decay) if share is None else (1 - decay) ** 2 for share in TWINS.values()]
+    rates = xr.concat(step_sizes, dim=twins, coords="minimal")
+    averages = xr.concat(decays, dim=twins, coords="minimal")
     steps = (np.ceil(LIVES / decay / PIECES) * PIECES).astype(int)
     return {
         "beta1": beta1,
@@ -169,7 +166,7 @@ COMPARISONS = (
         observable="direction_rate",
         kind=MEDIAN,
         margin=0.02,
-        bind={name: BIND[name] for name in ("learning_rate", "weight_decay")},
+        bind=BIND,
         mutants=False,
         expect="disagrees",
         reason="momentum lengthens the weights: the direction turns by a factor sqrt((1-beta1)/(1+beta1)) less",
@@ -193,7 +190,7 @@ COMPARISONS = (
         observable="overlap",
         kind=MEDIAN,
         margin=0.03,
-        bind={},
+        bind={**BIND, "twin_rate": "twin_rate", "dim": "dim"},
         mutants=False,
         expect="disagrees",
         reason="the printed step size is sqrt((1+beta1)/(1-beta1)) times too large; only at beta1 = 0 it is right",
@@ -233,7 +230,7 @@ def overlay(data: Data) -> Figure:
             given = _constants(list(line))
             law = get_claim("adam.two_adam_overlap").predict(
                 **{name: given[name] for name in ("beta1", "learning_rate", "weight_decay")},
-                twin_rate=given["twin_rate"].isel(twin=position, drop=True),  # type: ignore[attr-defined]
+                twin_rate=given["twin_rate"].isel(twin=position, drop=True),
                 dim=DIM,
             )
             left.plot(line, law, "-", color=f"C{position}")

@@ -40,9 +40,8 @@ twin_rate = V.symbol(
 
 PRINTED_RATE = sqrt(2 * lr * wd)
 RATE = sqrt((1 - rho**2) / EXACT_MEMORY)
-OVERLAP_INFINITE = 2 * twin_rate * RATE / (twin_rate**2 + RATE**2)
-LARGEST = (dim - 1) / OVERLAP_INFINITE
-OVERLAP = 2 * (dim - 2) / (LARGEST + sqrt(LARGEST**2 - 4 * (dim - 2)))
+MANY_WEIGHTS = 2 * twin_rate * RATE / (twin_rate**2 + RATE**2)
+OVERLAP = MANY_WEIGHTS * (1 - (1 - MANY_WEIGHTS**2) / (dim - 1))
 TURNING = (twin_rate**2 + RATE**2) * MEMORY / (1 - beta1)
 """Squared angle of the turn of both within the memory of momentum."""
 
@@ -52,7 +51,7 @@ SLOW = Assumption(
     reason="the walks are diffusions on longer times only",
 )
 
-s, n, q, z = symbols("s n q z", positive=True)
+s, n, q, z, small = symbols("s n q z epsilon", positive=True)
 
 
 def _trace(size: int) -> list[Expr]:
@@ -69,6 +68,18 @@ def _generating(k: int) -> list[Expr]:
     whole = ((1 - beta1) / (1 - beta1 * z)) ** k
     terms = [whole.diff(z, m).subs(z, 0) / factorial(m) - response(S(k), S(m)) for m in range(5)]
     return [*terms, whole.subs(z, 1) - 1]
+
+
+def _plain_overlap() -> Expr:
+    """The law: s = 2 a a'/(a^2 + a'^2), small = 1/(d - 1)."""
+    return s * (1 - small * (1 - s**2))
+
+
+def _drift() -> Expr:
+    """Mean change of the overlap a step at the law, over (a^2 + a'^2)/2. The share of the noise in common,
+    (d - 2 + o^2)/(d - 1), is 1 - small + small o^2."""
+    overlap = _plain_overlap()
+    return s * (1 - small + small * overlap**2) - overlap
 
 
 def _correlations(k: int) -> Expr:
@@ -184,21 +195,20 @@ two_adam_overlap = Claim(
         note="with the printed step size, sqrt((1+beta1)/(1-beta1)) times too large, the cosine is sqrt(1 - beta1^2); "
         "with the corrected one it is 1",
     ),
-    notation="gradients without signal; the mean cosine after both starts are forgotten",
+    notation="gradients without signal; the mean cosine once both starts are forgotten; to first order in 1/dim",
     derivation=(
         Step("noise orthogonal to w and to w' shares tr(P P') = d - 2 + <w, w'>^2", symbolic(lambda: _trace(5))),
         Step(
-            "a step a P xi/sqrt(d - 1), made orthogonal and of length 1 again, changes <w, w'> in the mean by "
-            "a a' tr(P P')/(d - 1) - (a^2 + a'^2) <w, w'>/2: zero at the law",
+            "a step a P xi/sqrt(d - 1), made orthogonal and of length 1 again, changes o = <w, w'> in the mean by "
+            "a a' tr(P P')/(d - 1) - (a^2 + a'^2) o/2: zero at the law, up to the order 1/(d - 1)^2",
+            symbolic(lambda: [_drift().subs(small, 0), _drift().diff(small).subs(small, 0)]),
+        ),
+        Step(
+            "which is the statement, for the step sizes of the weights and of the twin",
             high_precision(
-                lambda law: twin_rate * RATE * (dim - 2 + law**2) / (dim - 1) - (twin_rate**2 + RATE**2) / 2 * law,
-                over={
-                    beta1: (0, 0.9),
-                    lr: (0.001, 0.5),
-                    wd: (0.01, 1),
-                    twin_rate: (0.001, 0.1),
-                    dim: (3, 300),
-                },
+                lambda law: law,
+                lambda: _plain_overlap().subs({s: MANY_WEIGHTS, small: 1 / (dim - 1)}),
+                over={beta1: (0, 0.9), lr: (0.001, 0.5), wd: (0.01, 1), twin_rate: (0.001, 0.1), dim: (3, 300)},
             ),
         ),
         Step(

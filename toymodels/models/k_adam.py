@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -161,7 +161,7 @@ class KAdam(ToyModel):
             largest = jnp.where(i < steps, jnp.maximum(largest, sizes.max(axis=1)), largest)
             return states, squares, largest
 
-        def record(carry: tuple[list[KAdamState], Array, Array], block: Array) -> tuple[object, Array]:
+        def record(carry: Any, block: Array) -> tuple[Any, Array]:
             carry = jax.lax.fori_loop(block * stride, (block + 1) * stride, update, carry)
             return carry, jnp.where((block + 1) * stride <= steps, carry[2], jnp.nan)
 
