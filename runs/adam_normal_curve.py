@@ -233,7 +233,8 @@ def training_figure(data: Data) -> Figure:
                 axis.plot(step, bound, style, color="black", lw=1.2, label=f"bound, {name} time")
             for colour, (problem, marker) in enumerate(MARKERS.items()):
                 update = data["bounds"].max_update.sel(problem=problem).isel(beta1=point)
-                axis.plot(update.step, update, marker, ms=3, color=f"C{colour}", label=f"{problem} (largest of all seeds)")
+                label = f"{problem} (largest of all seeds)"
+                axis.plot(update.step, update, marker, ms=3, color=f"C{colour}", label=label)
             index = get_claim("adam.stability_index").predict(**at)
             axis.set(yscale="log", title=f"C = {index:+.3f} (beta1 = {at['beta1']:.4f}, beta2 = {at['beta2']:.4f})")
         for axis in axes[-1]:

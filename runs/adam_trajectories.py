@@ -138,7 +138,7 @@ def measure(raw: Data) -> Data:
     decayed, plain = far["steps"].isel(weight_decay=[1]), far["steps"].isel(weight_decay=[0])
     fine = time.isel(learning_rate=time.learning_rate.values <= 0.006)
     return {
-        "theta": fine,
+        "theta": fine.isel(seed=[0]),
         "net_theta": net.isel(learning_rate=net.learning_rate.values <= 0.006),
         "pace": steps.isel(weight_decay=0, learning_rate=slice(1, None)),
         "time": far["time"],
@@ -149,7 +149,9 @@ def measure(raw: Data) -> Data:
         "time_second": far["time"].sel(system=["second"]),
         "net_linear": far["net"].sel(system=["first", "second"]),
         "net_quadratic": far["net"].sel(system=["midpoint"]),
-        "steps_linear": decayed.sel(system=["first", "first_decay", "second_decay", "midpoint_decay"]),
+        "steps_linear": decayed.isel(learning_rate=slice(1, None)).sel(
+            system=["first", "first_decay", "second_decay", "midpoint_decay"]
+        ),
         "steps_quadratic": far["steps"].sel(system=["second", "midpoint"]),
         "steps_undecayed": plain.sel(system=["first"]),
         "steps_decay_rates": far["steps"].sel(system=["second_decay"]),
@@ -163,13 +165,18 @@ def _order(data: str, limit: str, word: str, **more: object) -> Comparison:
     return Comparison(
         id=f"adam.distance_{data}" if "expect" not in more else f"adam.distance_{data}_as_{word}",
         claim=f"adam.flow_distance_{limit}_{word}", data=data, observable="distance",
-        kind=Exponent(along="learning_rate", points=Exact(scale="log")), margin=0.2, bind=bind,
-        constants={"distance_scale": (1e-6, 1e4)}, **more,  # type: ignore[arg-type]
+        kind=Exponent(along="learning_rate", points=Exact(scale="log")), margin=0.15, bind=bind, **more,  # type: ignore[arg-type]
     )  # fmt: skip
 
 
 FIXED_TIME = "1 - beta = learning_rate/tau, time 1, learning rates from 2.5e-4 to 0.025"
 FIXED_STEPS = "fixed betas, time 0.1, no gradient changes its sign, two decades of learning rates"
+
+
+FINER = (
+    "fixed betas, time 0.1, no gradient changes its sign, weight decay 1, learning rates up to 5e-4: rates -log(beta) "
+    "are off by a tenth of an update only, which the second order hides at larger ones"
+)
 
 
 def _path(data: str, claim: str, margin: float, bind: dict[str, str], **more: object) -> Comparison:
@@ -202,7 +209,7 @@ COMPARISONS = (
     ),
     _order("net_linear", "time", "linear", domain=FIXED_TIME),
     _order("net_quadratic", "time", "quadratic", domain=FIXED_TIME),
-    _order("steps_linear", "steps", "linear", domain=FIXED_STEPS + ", weight decay 1"),
+    _order("steps_linear", "steps", "linear", domain=FINER),
     _order("steps_quadratic", "steps", "quadratic", domain=FIXED_STEPS),
     _order("steps_undecayed", "steps", "quadratic", domain=FIXED_STEPS + ", no weight decay: theta'' vanishes"),
     _order(

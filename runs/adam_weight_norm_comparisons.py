@@ -143,7 +143,6 @@ COMPARISONS = (
         kind=SEEDS,
         margin=0.05,
         bind=BIND,
-        domain_search=("tail", "rest2"),
     ),
     Comparison(
         id="adam.weight_norm_tail_beyond",

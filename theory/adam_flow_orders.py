@@ -25,7 +25,7 @@ from sympy import Expr
 
 from theory import adam_flow_expansion as expansion
 from theory import adam_flow_paths as paths
-from theory.adam_flow_vocabulary import V, least_gradient, lr, scale
+from theory.adam_flow_vocabulary import V, least_gradient, lr
 from theory.claim import Assumption, Claim, Quantity, Source, Step, numerical
 from theory.compiled import numeric
 
@@ -56,8 +56,8 @@ def _ratio(limit: str, systems: tuple[str, ...]) -> np.ndarray:
 
 
 def _law_ratio(law: Expr) -> np.ndarray:
-    values = numeric(law, (lr, scale))
-    return np.asarray(values(COARSE, 1.0) / values(FINE, 1.0))
+    values = numeric(law, (lr,))
+    return np.asarray(values(COARSE) / values(FINE))
 
 
 SYSTEMS = {
@@ -87,14 +87,14 @@ def _claim(limit: str, order: int) -> Claim:
     return Claim(
         id=f"adam.flow_distance_{limit}_{WORDS[order]}",
         title=f"Distance of Adam from {' and '.join(systems)}, where {NAMES[limit]}",
-        statement=scale * lr**order,
+        statement=lr**order,
         vocabulary=V,
         predicts=Quantity("distance"),
-        kind="law with free constants",
-        free=(scale,),
+        kind="exponent",
         assumptions=(UNTURNED,) if limit == "steps" else (),
         source=Source.own("what the expansions of averages and of theta leave out"),
-        notation=f"at fixed time learning_rate * step, weight decay > 0; {NAMES[limit]} as learning_rate -> 0",
+        notation=f"up to a factor, at fixed time learning_rate * step, weight decay > 0, "
+        f"learning_rate -> 0; {NAMES[limit]}",
         derivation=(
             *STEPS[limit, order],
             Step(

@@ -196,7 +196,7 @@ def gradients_along_signs(task: str, start: Array, *given: Array) -> Array:
     return np.vectorize(one, signature=",".join(own) + "->(a)")(start, *fixed, decay, time)
 
 
-SAMPLES = 100
+SAMPLES = 30
 """Times at which gradients are looked at for a change of sign."""
 
 

@@ -27,7 +27,6 @@ theta_0 = V.symbol(
 V.input("hessian", "second derivatives of a quadratic loss", dims=("coordinate", "other"))
 V.input("inputs", "inputs of the net, one sample a row", dims=("sample", "feature"))
 V.input("targets", "targets of the net", dims=("sample",))
-scale = V.symbol("distance_scale", "distance at the learning rate 1", domain=POSITIVE, typical=(1e-2, 10.0))
 
 TASKS = {"quadratic": ("hessian",), "net": ("inputs", "targets")}
 NUMBERS = ("beta1", "beta2", "learning_rate", "weight_decay", "step")

@@ -93,8 +93,8 @@ class Transformer(nn.Module):
         places = self.param("places", nn.initializers.zeros, (x.shape[1], self.width), self.param_dtype)
         h = nn.Embed(self.classes, self.width, **kind)(x) + places[None]
         qkv = nn.Dense(3 * self.width, use_bias=False, **kind)(_Normal(self.normalise, self.param_dtype)(h))
-        heads = jnp.split(qkv.reshape(*x.shape, HEADS, -1), 3, axis=-1)
-        read = nn.dot_product_attention(*heads, mask=nn.make_causal_mask(x)).reshape(h.shape)
+        query, key, value = jnp.split(qkv.reshape(*x.shape, HEADS, -1), 3, axis=-1)
+        read = nn.dot_product_attention(query, key, value, mask=nn.make_causal_mask(x)).reshape(h.shape)
         h = h + nn.Dense(self.width, use_bias=False, **kind)(read)
         up = nn.relu(nn.Dense(2 * self.width, **kind)(_Normal(self.normalise, self.param_dtype)(h)))
         h = h + nn.Dense(self.width, **kind)(up)

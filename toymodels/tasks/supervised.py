@@ -27,6 +27,9 @@ class Dataset(NamedTuple):
 def split(examples: Examples, sizes: tuple[int, int, int], classes: int, seed: int) -> Dataset:
     """Deal out `sizes` examples to the three parts, in an order drawn from `seed`."""
     order = np.random.default_rng(seed).permutation(len(examples.x))
-    ends = np.cumsum((0, *sizes))
-    parts = (order[start:end] for start, end in itertools.pairwise(ends))
-    return Dataset(*(Examples(examples.x[part], examples.y[part]) for part in parts), classes)
+    train, validation, test = (order[start:end] for start, end in itertools.pairwise(np.cumsum((0, *sizes))))
+
+    def chosen(part: np.ndarray) -> Examples:
+        return Examples(examples.x[part], examples.y[part])
+
+    return Dataset(chosen(train), chosen(validation), chosen(test), classes)
