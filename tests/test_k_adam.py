@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from documented import run_page
 
 from theory.registry import get_claim
 from toymodels.engine import Sweep, run
@@ -322,3 +323,9 @@ def test_models_answer_mistakes(name: str, settings: dict[str, object], hint: st
 def test_adversaries_need_both_averages() -> None:
     with pytest.raises(UsageError, match="beta1 > 0"):
         Sweep(get_model("k_adam", gradients="adversarial"), {"beta1": 0.0})
+
+
+def test_the_documented_example_runs() -> None:
+    space = run_page("optimisers.md")
+    assert space["loss"](space["theta"]) < 1e-3
+    assert 1 < max_update(space["state"]).largest < get_claim("adam.update_supremum").predict(beta1=1 - 0.1**0.5, beta2=1 - 0.001**0.5)

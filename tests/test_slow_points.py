@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.optimize
+from documented import run_page
 
 from toymodels.engine import simulate_one
 from toymodels.errors import UsageError
@@ -280,15 +278,7 @@ def test_a_ghost_planted_in_a_hundred_dimensions(r: float, seed: int) -> None:
     np.testing.assert_allclose(predicted, found["passage_time"], rtol=0.01)
 
 
-def document() -> list[str]:
-    """The code blocks of the page on slow points."""
-    page = Path(__file__).parents[1] / "docs" / "slow_points.md"
-    return re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
-
-
 def test_the_documented_example_runs() -> None:
-    space: dict = {}
-    for block in document():
-        exec(block, space)
+    space = run_page("slow_points.md")
     assert abs(space["predicted"] / space["counted"] - 1) < 0.01
     assert abs(space["fold"].parameter) < 1e-10

@@ -53,6 +53,16 @@ def _age() -> Expr:
     return simplify((1 - b) * z * diff(1 / (1 - z), z)).subs(z, b)
 
 
+def _age_of_decay() -> Expr:
+    """Mean of t with weights a_1 e^(-a_1 t)."""
+    return (a1 * t * exp(-a1 * t)).integrate((t, 0, oo))
+
+
+def _faded_age(beta: Expr) -> Expr:
+    """That mean, in updates, for the rate at which an average fades."""
+    return _age_of_decay().subs(a1, -log(beta))
+
+
 def _told(law: Expr) -> np.ndarray:
     """Distance of the law from sign descent in the example."""
     time = EXAMPLE.rate * COUNT
@@ -146,10 +156,14 @@ pace_decay = Claim(
     derivation=(
         Step(
             "the mean age of an exponential of rate r is 1/r",
-            symbolic(lambda: (a1 * t * exp(-a1 * t)).integrate((t, 0, oo)), lambda: 1 / a1),
+            symbolic(_age_of_decay, lambda: 1 / a1),
         ),
         PACE,
         INTEGRAL,
+        Step(
+            "with these ages, rates -log(beta), the update grows by that much over sign descent",
+            symbolic(lambda law: law - DESCENT + sign * lr * (_faded_age(beta2) - _faded_age(beta1)) * log_growth),
+        ),
     ),
 )
 

@@ -165,7 +165,7 @@ class Asymptotic(Slope):
     allows for that."""
 
     points: Kind = dataclasses.field(default_factory=lambda: Exact(scale="linear"))
-    order: float = 1.0
+    order: int | float = 1.0
     name: ClassVar[str] = "asymptotic"
 
     def __post_init__(self) -> None:
