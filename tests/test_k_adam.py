@@ -328,4 +328,8 @@ def test_adversaries_need_both_averages() -> None:
 def test_the_documented_example_runs() -> None:
     space = run_page("optimisers.md")
     assert space["loss"](space["theta"]) < 1e-3
-    assert 1 < max_update(space["state"]).largest < get_claim("adam.update_supremum").predict(beta1=1 - 0.1**0.5, beta2=1 - 0.001**0.5)
+    assert (
+        1
+        < max_update(space["state"]).largest
+        < get_claim("adam.update_supremum").predict(beta1=1 - 0.1**0.5, beta2=1 - 0.001**0.5)
+    )

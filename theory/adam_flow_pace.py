@@ -114,6 +114,10 @@ pace = Claim(
         INTEGRAL,
         FLAT,
         Step(
+            "the integral of the pace over h: the difference of the mean ages times the growth",
+            symbolic(lambda law: diff(law, log_growth) + sign * lr * (_age().subs(b, beta2) - _age().subs(b, beta1))),
+        ),
+        Step(
             "what it adds to sign descent is what the discrete update adds, on an example",
             numerical(_told, _seen, tolerance=0.01, reason="the second order in the learning rate"),
         ),
