@@ -139,7 +139,7 @@ def measure(raw: Data) -> Data:
     fine = time.isel(learning_rate=time.learning_rate.values <= 0.006)
     return {
         "theta": fine.isel(seed=[0]),
-        "net_theta": net.isel(learning_rate=net.learning_rate.values <= 0.006),
+        "net_theta": net.isel(learning_rate=net.learning_rate.values <= 0.006, seed=[0]),
         "pace": steps.isel(weight_decay=0, learning_rate=slice(1, None)),
         "time": far["time"],
         "net": far["net"],

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -51,67 +51,90 @@ RTOL, ATOL = 1e-11, 1e-13
 
 def quadratic(hessian: Array) -> Gradient:
     """Gradient of theta.H.theta/2."""
-    return lambda theta: hessian @ theta
+    return lambda theta: (hessian @ theta[..., None])[..., 0]
 
 
 def net(inputs: Array, targets: Array) -> Gradient:
     """Gradient of mean(sqrt(1 + e^2) - 1), e = sum_j c_j tanh(x.A_j + b_j) - y; theta = (A by rows, b, c)."""
-    samples, features = inputs.shape
+    samples, features = inputs.shape[-2:]
 
     def gradient(theta: Array) -> Array:
-        hidden = theta.size // (features + 2)
-        first, bias, second = np.split(theta, [features * hidden, (features + 1) * hidden])
-        layer = np.tanh(inputs @ first.reshape(features, hidden) + bias)
-        error = layer @ second - targets
-        pull = error / np.sqrt(1 + error**2) / samples
-        back = pull[:, None] * second * (1 - layer**2)
-        return np.concatenate([(inputs.T @ back).ravel(), back.sum(0), layer.T @ pull])
+        lead, hidden = theta.shape[:-1], theta.shape[-1] // (features + 2)
+        first = theta[..., : features * hidden].reshape(*lead, features, hidden)
+        bias, second = theta[..., None, -2 * hidden : -hidden], theta[..., -hidden:, None]
+        layer = np.tanh(inputs @ first + bias)
+        error = (layer @ second)[..., 0] - targets
+        pull = (error / np.sqrt(1 + error**2) / samples)[..., None]
+        back = pull * second.swapaxes(-1, -2) * (1 - layer**2)
+        weights = inputs.swapaxes(-1, -2) @ back
+        return np.concatenate(
+            [weights.reshape(*lead, -1), back.sum(-2), (layer * pull).sum(-2)],
+            axis=-1,
+        )
 
     return gradient
 
 
 class Settings(NamedTuple):
-    """Adam's numbers."""
+    """Adam's numbers, or arrays of them."""
 
-    beta1: float
-    beta2: float
-    rate: float
-    decay: float
+    beta1: Any
+    beta2: Any
+    rate: Any
+    decay: Any
 
 
-def path(system: System, gradient: Gradient, start: Array, given: Settings, steps: Array) -> Array:
-    """theta (steps, coordinates) of the system that starts at `start`, at the times learning_rate * steps."""
+def paths(system: System, gradient: Gradient, start: Array, given: Settings, steps: Array) -> Array:
+    """theta (runs, looks, coordinates) of the system, at the times learning_rate * steps.
+
+    `start` (runs, coordinates), `given` arrays of shape (runs,), `steps` (runs, looks). All runs are one system of
+    equations in the share of its own time that each has covered, which spares most of the cost of calling Python; its
+    Jacobian is banded, since runs do not know of each other.
+    """
     from scipy.integrate import solve_ivp
 
-    size, (beta1, beta2, rate, decay) = start.size, given
+    runs, size = start.shape
+    beta1, beta2, rate, decay = (np.broadcast_to(np.asarray(x, dtype=float), runs)[:, None] for x in given)
     rate1, rate2 = (KERNELS[system.kernel](beta) / rate for beta in (beta1, beta2))
     pace = 1 / (1 - system.half * rate * decay)
     ahead = system.half * rate
 
-    def field(s: float, state: Array) -> Array:
-        theta, mean, square = state[:size], state[size : 2 * size], state[2 * size : 3 * size]
+    def field(share: float, state: Array) -> Array:
+        s = begin + share * whole
+        theta, mean, square, *slope = state.reshape(runs, parts, size).swapaxes(0, 1)
         g = gradient(theta)
         drift = -pace * (decay * theta + mean / np.sqrt(np.maximum(square, 1e-300)))
-        averages = [
-            rate1 * (g - mean) / -np.expm1(-rate1 * s),
-            rate2 * (g * g - square) / -np.expm1(-rate2 * s),
-        ]
-        if system.order == 1:
-            return np.concatenate([drift, *averages])
-        return np.concatenate([state[3 * size :], *averages, 2 / rate * (drift - state[3 * size :])])
+        moved = np.empty((runs, parts, size))
+        moved[:, 0] = slope[0] if slope else drift
+        moved[:, 1] = rate1 * (g - mean) / -np.expm1(-rate1 * s)
+        moved[:, 2] = rate2 * (g * g - square) / -np.expm1(-rate2 * s)
+        if slope:
+            moved[:, 3] = 2 / rate * (drift - slope[0])
+        return (whole[..., None] * moved).ravel()
 
     first = -pace * (decay * start + np.sign(gradient(start)))
     theta = start - ahead * first
     g = gradient(theta)
-    state = [theta, g, g * g] + ([first] if system.order == 2 else [])
-    times = np.maximum(rate * steps + ahead, BEGIN * rate)
+    state = np.stack([theta, g, g * g] + ([first] if system.order == 2 else []), axis=1)
+    parts = state.shape[1]
+    begin = BEGIN * rate
+    times = np.maximum(rate * steps + ahead, begin)
+    whole = times.max(1, keepdims=True) - begin
+    shares = np.divide(times - begin, whole, out=np.zeros_like(times), where=whole > 0)
+    looks, which = np.unique(shares, return_inverse=True)
+    band = parts * size - 1
     found = solve_ivp(
-        field, (BEGIN * rate, times.max()), np.concatenate(state), "LSODA", t_eval=np.unique(times), rtol=RTOL,
-        atol=ATOL,
-    )  # fmt: skip
-    if found.y.shape[1] < len(np.unique(times)):
-        return np.full((steps.size, size), np.nan)
-    return found.y[:size].T[np.searchsorted(np.unique(times), times)]
+        field, (0.0, 1.0), state.ravel(), "LSODA", t_eval=looks, rtol=RTOL, atol=ATOL, lband=band, uband=band
+    )
+    if found.y.shape[1] < len(looks):
+        return np.full((*steps.shape, size), np.nan)
+    theta = found.y.reshape(runs, parts, size, -1)[:, 0]
+    return np.take_along_axis(theta, which.reshape(steps.shape)[:, None], axis=-1).swapaxes(1, 2)
+
+
+def path(system: System, gradient: Gradient, start: Array, given: Settings, steps: Array) -> Array:
+    """theta (steps, coordinates) of one run: see `paths`."""
+    return paths(system, gradient, start[None], given, steps[None])[0]
 
 
 def descent(gradient: Gradient, start: Array, given: Settings, count: int) -> Array:
@@ -133,14 +156,6 @@ def signs(start: Array, sign: Array, decay: float, time: Array) -> Array:
     return start - moved * (decay * start + sign)
 
 
-@functools.lru_cache(maxsize=4096)
-def _kept(system: str, task: str, start: bytes, fixed: tuple[tuple[bytes, tuple[int, ...]], ...],
-          numbers: tuple[float, ...], steps: bytes) -> Array:  # fmt: skip
-    parts = [np.frombuffer(data).reshape(shape) for data, shape in fixed]
-    gradient = TASKS[task](*parts)
-    return path(SYSTEMS[system], gradient, np.frombuffer(start), Settings(*numbers), np.frombuffer(steps))
-
-
 TASKS: dict[str, Callable[..., Gradient]] = {"quadratic": quadratic, "net": net}
 RANKS = {"quadratic": (2,), "net": (2, 1)}
 """Own axes of what fixes the gradient."""
@@ -150,33 +165,52 @@ def travelled(system: str, task: str, start: Array, *given: Array) -> Array:
     """theta(t) - theta(0) of one of SYSTEMS, over the broadcast leading axes and (coordinate).
 
     `given`: what fixes the gradient (see RANKS), then beta1, beta2, learning_rate, weight_decay, step. Runs that differ
-    in the step only are integrated once, and results are kept.
+    in the step only are integrated once, and the last results are kept.
     """
-    fixed, (*numbers, step) = given[: len(RANKS[task])], given[len(RANKS[task]) :]
     owns = [1, *RANKS[task], *([0] * 5)]
-    arrays = [np.asarray(a, dtype=float) for a in (start, *fixed, *numbers, step)]
+    arrays = [np.asarray(a, dtype=float) for a in (start, *given)]
     lead = np.broadcast_shapes(*(a.shape[: a.ndim - own] for a, own in zip(arrays, owns, strict=True)))
-    arrays = [
-        np.ascontiguousarray(np.broadcast_to(a, lead + a.shape[a.ndim - own :])).reshape(-1, *a.shape[a.ndim - own :])
+    rows = [
+        np.broadcast_to(a, lead + a.shape[a.ndim - own :]).reshape(-1, *a.shape[a.ndim - own :])
         for a, own in zip(arrays, owns, strict=True)
     ]
-    size = arrays[0].shape[-1]
-    out = np.full((len(arrays[0]), size), np.nan)
-    groups: dict[tuple, list[int]] = {}
-    for row in range(len(out)):
-        values = [a[row] for a in arrays]
-        if all(np.isfinite(v).all() for v in values):
-            key = (
-                values[0].tobytes(),
-                tuple((v.tobytes(), v.shape) for v in values[1 : 1 + len(fixed)]),
-                tuple(float(v) for v in values[1 + len(fixed) : -1]),
-            )
-            groups.setdefault(key, []).append(row)
-    for (begin, parts, settings), rows in groups.items():
-        wanted = arrays[-1][rows]
-        with np.errstate(all="ignore"):
-            out[rows] = _kept(system, task, begin, parts, settings, wanted.tobytes()) - np.frombuffer(begin)
-    return out.reshape(*lead, size)
+    shapes = tuple(a.shape for a in rows)
+    found = _travelled(system, task, tuple(np.ascontiguousarray(a).tobytes() for a in rows), shapes)
+    return found.reshape(*lead, rows[0].shape[-1])
+
+
+@functools.lru_cache(maxsize=64)
+def _travelled(system: str, task: str, data: tuple[bytes, ...], shapes: tuple[tuple[int, ...], ...]) -> Array:
+    *rows, step = (np.frombuffer(bits).reshape(shape) for bits, shape in zip(data, shapes, strict=True))
+    out = np.full(rows[0].shape, np.nan)
+    table = np.concatenate([a.reshape(len(out), -1) for a in rows], axis=1)
+    sound = np.flatnonzero(np.isfinite(table).all(1) & np.isfinite(step))
+    if sound.size:
+        _, one, run = np.unique(table[sound], axis=0, return_index=True, return_inverse=True)
+        run = run.ravel()
+        of_run = [np.flatnonzero(run == r) for r in range(len(one))]
+        steps = np.zeros((len(one), max(map(len, of_run))))
+        for r, members in enumerate(of_run):
+            steps[r, : len(members)] = step[sound[members]]
+        start, *fixed = (a[sound[one]] for a in rows)
+        moved = _together(SYSTEMS[system], TASKS[task], start, fixed, steps)
+        for r, members in enumerate(of_run):
+            out[sound[members]] = moved[r, : len(members)] - start[r]
+    return out
+
+
+def _together(
+    system: System, task: Callable[..., Gradient], start: Array, given: Sequence[Array], steps: Array
+) -> Array:
+    """All runs at once, or each by itself where one of them keeps the integrator from its end."""
+    *fixed, beta1, beta2, rate, decay = given
+    with np.errstate(all="ignore"):
+        found = paths(system, task(*fixed), start, Settings(beta1, beta2, rate, decay), steps)
+        if len(start) == 1 or np.isfinite(found).all():
+            return found
+        return np.concatenate(
+            [_together(system, task, start[[r]], [a[[r]] for a in given], steps[[r]]) for r in range(len(start))]
+        )
 
 
 def gradients_along_signs(task: str, start: Array, *given: Array) -> Array:

@@ -57,7 +57,7 @@ class Refutation:
 
     def predicted(self, claim: Claim) -> xr.DataArray:
         """The law's prediction on the compared data."""
-        given = binding(claim, self.experiment, self.comparison)
+        given = binding(claim, self.experiment, self.comparison, self.data)
         bound = {symbol: self.data[source] for symbol, source in given.items()}
         law = predict_variants(claim, bound, mutants=False).isel(variant=0, drop=True)
         return self.comparison.convert(law, self.data) if self.comparison.convert else law
@@ -118,10 +118,12 @@ def collect(
     )
 
 
-def binding(claim: Claim, experiment: Experiment, comparison: Comparison) -> dict[str, str]:
-    """How `claim` reads the data of `comparison`: as where it is compared with the same data, else as its rival."""
-    for other in experiment.comparisons:
-        if other.claim == claim.id and (other.data, other.observable) == (comparison.data, comparison.observable):
+def binding(claim: Claim, experiment: Experiment, comparison: Comparison, data: xr.Dataset) -> dict[str, str]:
+    """How `claim` reads the `data` of `comparison`: as where it is compared with the same data, or with others that hold
+    the same names; else as its rival."""
+    alike = [c for c in experiment.comparisons if (c.claim, c.observable) == (claim.id, comparison.observable)]
+    for other in sorted(alike, key=lambda c: c.data != comparison.data):
+        if all(source in data for source in other.bind.values()):
             return dict(other.bind)
     return dict(comparison.bind)
 
