@@ -119,8 +119,8 @@ def collect(
 
 
 def binding(claim: Claim, experiment: Experiment, comparison: Comparison, data: xr.Dataset) -> dict[str, str]:
-    """How `claim` reads the `data` of `comparison`: as where it is compared with the same data, or with others that hold
-    the same names; else as its rival."""
+    """How `claim` reads the `data` of `comparison`: as where it is compared with the same data, or with others that
+    hold the same names; else as its rival."""
     alike = [c for c in experiment.comparisons if (c.claim, c.observable) == (claim.id, comparison.observable)]
     for other in sorted(alike, key=lambda c: c.data != comparison.data):
         if all(source in data for source in other.bind.values()):
