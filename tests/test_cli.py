@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from runs.cli.main import main
-from runs.cli.parse import settings
+from runs.cli.parse import settings, static_settings
 from toymodels.errors import UsageError
 
 
@@ -34,6 +34,14 @@ def test_values_are_parsed_as_axes_and_vectors() -> None:
 def test_malformed_settings_are_refused(text: str) -> None:
     with pytest.raises(UsageError):
         settings([text])
+
+
+def test_static_settings_take_the_form_that_the_model_wants() -> None:
+    values = settings(["optimiser=adam(b1=0.8, b2=0.99)", "gains=1,2", "bias=true", "dim=8", "T=1,2"])
+    types = {"optimiser": str, "gains": tuple, "bias": bool, "dim": int}
+    static, swept = static_settings(values, types)
+    assert static == {"optimiser": "adam(b1=0.8, b2=0.99)", "gains": (1.0, 2.0), "bias": True, "dim": 8}
+    assert swept == {"T": [1.0, 2.0]}
 
 
 def test_list_names_models_claims_and_experiments(capsys: pytest.CaptureFixture[str]) -> None:

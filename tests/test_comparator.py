@@ -633,6 +633,16 @@ def test_overlay_tells_dims_apart_and_shows_what_was_left_out() -> None:
     assert "rival:\ntoy.far\n(beyond the lower panel)" in words
 
 
+def test_overlay_over_names_draws_a_bar_at_each_and_nothing_between() -> None:
+    named = {"choice": ["uniform", "root", "split"]}
+    law = xr.DataArray([1.0, 3.0, 2.0], dims="choice", coords=named)
+    data = xr.Dataset({"y": law, "error": 0.01 * law})
+    figure = c.overlay(data, variants(law), observable="y", kind=c.Exact(scale="relative"), x="choice", margin=0.1)
+    (line,) = (line for line in figure.axes[0].lines if np.isnan(line.get_ydata().astype(float)).any())
+    x, y = (np.asarray(part, float).reshape(3, 3) for part in line.get_data())
+    assert dict(zip(x[:, :2].mean(1), y[:, 0], strict=True)) == dict(enumerate(law.values))
+
+
 @pytest.mark.parametrize("kind", [c.Boundary(), c.Exponent("T", points=c.Boundary())])
 def test_overlay_of_boundaries(kind: c.Kind) -> None:
     data = boundary_case(1.0)

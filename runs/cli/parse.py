@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+import typing
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from toymodels.errors import UsageError
@@ -30,23 +31,29 @@ def settings(items: Iterable[str]) -> dict[str, Value]:
     return parsed
 
 
-def static_settings(values: dict[str, Value], names: Iterable[str]) -> tuple[dict[str, Any], dict[str, Value]]:
-    """Split settings into static ones (named in `names`; whole numbers become int) and sweepable ones."""
-    known = set(names)
-    static: dict[str, Any] = {}
-    for name in [name for name in values if name in known]:
-        value = values[name]
-        if isinstance(value, list):
-            raise UsageError(f"{name} is a static setting and takes one value; run once per value instead.")
-        static[name] = int(value) if isinstance(value, float) and value.is_integer() else value
-    return static, {name: value for name, value in values.items() if name not in known}
+def static_settings(values: dict[str, Value], types: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Value]]:
+    """Split settings into static ones and sweepable ones. `types`: annotations of the static ones, by name."""
+    static = {name: _static(name, value, types[name]) for name, value in values.items() if name in types}
+    return static, {name: value for name, value in values.items() if name not in types}
+
+
+def _static(name: str, value: Value, annotation: Any) -> Any:
+    """The value as its annotation wants it: numbers of a tuple, true or false, whole numbers as int."""
+    accepted = typing.get_args(annotation) or (annotation,)
+    if tuple in accepted and not isinstance(value, str):
+        return tuple(value) if isinstance(value, list) else (value,)
+    if isinstance(value, list):
+        raise UsageError(f"{name} is a static setting and takes one value; run once per value instead.")
+    if bool in accepted and str(value).lower() in ("true", "false"):
+        return str(value).lower() == "true"
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _split(text: str, item: str) -> list[str]:
     """Split at the commas outside brackets."""
     pieces, depth, start = [], 0, 0
     for position, character in enumerate(text):
-        depth += (character == "[") - (character == "]")
+        depth += (character in "[(") - (character in "])")
         if depth < 0:
             break
         if character == "," and depth == 0:

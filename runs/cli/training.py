@@ -19,7 +19,7 @@ from toymodels.engine.bisect import OnsetStatus
 from toymodels.engine.finalise import parameter_array
 from toymodels.engine.sweep import plan
 from toymodels.errors import UsageError, unknown
-from toymodels.models import get_model, model_class, static_names
+from toymodels.models import get_model, model_class, static_types
 from toymodels.outcome import Outcome
 
 set_option = click.option(
@@ -34,7 +34,7 @@ dtype_option = click.option("--dtype", default="float64", show_default=True, hel
 
 
 def _sweep(model: str, values: dict[str, Any], seeds: int, dtype: str, independent: bool = False) -> Sweep:
-    static, parameters = parse.static_settings(values, static_names(model_class(model)))
+    static, parameters = parse.static_settings(values, static_types(model_class(model)))
     return Sweep(get_model(model, **static), parameters, seeds=seeds, dtype=dtype, independent=independent)
 
 

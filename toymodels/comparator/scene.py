@@ -20,6 +20,8 @@ MOST_HUES = 8
 
 MARKERS = "os^DvPX*"
 
+HALF_BAR = 0.3
+"""Half the width of a prediction drawn at a name, in units of the distance between names."""
 DODGE = 0.02
 """Width, as a share of the axis, over which the hues of one abscissa are spread."""
 
@@ -96,11 +98,15 @@ class Scene:
     def draw_lines(
         self, axes: Axes, values: np.ndarray, dashes: Any, rival: bool = False, gid: str | None = None
     ) -> None:
-        """One line per group of points; rivals thinner, and grey unless the hue tells groups apart."""
+        """One line per group of points, or a bar for each point where the abscissae are names; rivals thinner, and grey
+        unless the hue tells groups apart."""
         width, order = (1.1, 2.0) if rival else (1.5, 2.5)
         for line in self.lines:
             colour = self.colour[self.hue[line[0]].item()] if self.hue_name or not rival else "0.35"
-            axes.plot(self.x[line], values[line], ls=dashes, color=colour, lw=width, zorder=order, gid=gid)
+            x, y = self.x[line], values[line]
+            if self.x.dtype.kind not in "fiu":
+                x, y = _level_bars(np.asarray(axes.convert_xunits(x), float), y)
+            axes.plot(x, y, ls=dashes, color=colour, lw=width, zorder=order, gid=gid)
 
     def draw_curve(self, axes: Axes, curve: xr.DataArray) -> None:
         """The claim on its own, finer grid."""
@@ -112,6 +118,12 @@ class Scene:
             if value in self.colour:
                 one = curve.sel({name: value}) if name in curve.dims else curve
                 axes.plot(one[self.x_name], one.transpose(self.x_name, ...), color=self.colour[value])
+
+
+def _level_bars(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A level line about each point, with gaps between: there is nothing between two names."""
+    gap = np.full(len(x), np.nan)
+    return np.stack([x - HALF_BAR, x + HALF_BAR, gap], 1).ravel(), np.stack([y, y, gap], 1).ravel()
 
 
 def _styles(layout: Layout, dims: list[str]) -> tuple[np.ndarray, list[str]]:

@@ -48,9 +48,10 @@ def model_class(name: str) -> type[ToyModel]:
     return MODELS[name]
 
 
-def static_names(model: type[ToyModel]) -> list[str]:
-    """Names of the static settings of a model."""
-    return [field.name for field in dataclasses.fields(model)]
+def static_types(model: type[ToyModel]) -> dict[str, Any]:
+    """The static settings of a model and their annotations."""
+    hints = typing.get_type_hints(model)
+    return {field.name: hints[field.name] for field in dataclasses.fields(model)}
 
 
 def get_model(name: str, **static: Any) -> ToyModel:
@@ -59,11 +60,11 @@ def get_model(name: str, **static: Any) -> ToyModel:
     Raises `UnknownName` for a model or setting that does not exist, `UsageError` for a setting of the wrong type.
     """
     model = model_class(name)
-    hints = typing.get_type_hints(model)
+    known = static_types(model)
     for key, value in static.items():
-        if key not in static_names(model):
-            raise unknown(f"static setting of {name}", key, static_names(model))
-        _check_type(name, key, value, hints[key])
+        if key not in known:
+            raise unknown(f"static setting of {name}", key, known)
+        _check_type(name, key, value, known[key])
     return model(**static)
 
 
