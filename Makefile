@@ -37,7 +37,8 @@ sweep: $(STAMP)  ## one experiment: make sweep EXPERIMENT=name SCALE=full
 figures: $(STAMP)  ## redraw every figure under OUT from the stored results
 	$(TOYMODELS) report $(OUT) --figures
 
-errata: $(STAMP)  ## docs/errata.md and its figures from the results of make reproduce
+errata: $(STAMP)  ## the experiments that refute printed statements, then docs/errata.md and its figures
+	$(TOYMODELS) run errata --scale quick --out $(OUT)
 	$(BIN)/python -m runs.errata $(OUT)
 
 bench: $(STAMP)  ## speed as ratios within one process

@@ -11,6 +11,7 @@ exclude_patterns = ["_build"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 napoleon_use_ivar = True
+napoleon_custom_sections = [("Static fields", "params_style")]
 suppress_warnings = ["myst.header"]
 
 

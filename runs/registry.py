@@ -9,7 +9,7 @@ from runs.experiment import Experiment
 from toymodels.errors import UsageError, unknown
 
 MODULES = ("runs.ghost", "runs.sim", "runs.adam")
-GROUPS = ("core", "all")
+GROUPS = ("core", "errata", "all")
 
 
 def experiments() -> dict[str, Experiment]:
@@ -41,7 +41,7 @@ def is_own(experiment: Experiment) -> bool:
 
 
 def select(name: str) -> tuple[Experiment, ...]:
-    """The experiment called `name`, or those of the group `core` or `all`.
+    """The experiment called `name`, or those of a group: `core`, `errata` (which refute printed statements), `all`.
 
     Raises `UnknownName`, which offers the nearest names.
     """
@@ -50,6 +50,11 @@ def select(name: str) -> tuple[Experiment, ...]:
         return tuple(known.values())
     if name == "core":
         return tuple(experiment for experiment in known.values() if experiment.core)
+    if name == "errata":
+        from runs.errata.declared import declared  # which reads this registry
+
+        names = {experiment.name for pairs in declared().values() for experiment, _ in pairs}
+        return tuple(experiment for experiment in known.values() if experiment.name in names)
     if name not in known:
         raise unknown("experiment", name, [*known, *GROUPS])
     return (known[name],)

@@ -95,7 +95,7 @@ def run_command(
     no_report: bool,
     as_json: bool,
 ) -> None:
-    """Run EXPERIMENT (or the groups core, all), judge its claims and write the report.
+    """Run EXPERIMENT (or the groups core, errata, all), judge its claims and write the report.
 
     Finished runs are kept under --out: an interrupted command continues when it is given again, with any --executor.
     Exit status 1 when a verdict is not the declared one.

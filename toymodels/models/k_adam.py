@@ -67,15 +67,15 @@ class KAdam(ToyModel):
     """k-Adam (eps = 0, no weight decay) with `stages` stages, all of which are recorded: stage i of k-Adam does not
     depend on the later ones, so that one run shows i-Adam for every i up to `stages`.
 
-    `gradients`:
-        "normal", "signs", "heavy": white noise: normal z, random signs, or z |z|;
-        "constant": all ones;
-        "adversarial": one sequence for all coordinates, found by inverting the stages before the last one. With one
-        stage it maximises |u_n| at every n. With more, so does what reaches the last stage if beta2 <= beta1; else the
-        first outputs, which begin with 1, are too large, and |u_n| comes close to its bound at the last step only.
-        Very long runs leave floating point: beta2^steps of every stage must not underflow.
-    `size`: number of independent coordinates.
-    `record_every`: stride of the records in steps (None: about 64 records a run).
+    Static fields:
+        gradients: white noise, "normal" (z), "signs" (random) or "heavy" (z |z|); "constant", all ones; or
+            "adversarial", one sequence for all coordinates, found by inverting the stages before the last one.
+        size: number of independent coordinates.
+        record_every: stride of the records in steps (None: about 64 records a run).
+
+    With one stage the adversarial sequence maximises |u_n| at every n. With more, so does what reaches the last stage
+    if beta2 <= beta1; else the first outputs, which begin with 1, are too large, and |u_n| comes close to its bound at
+    the last step only. Very long runs leave floating point: beta2^steps of every stage must not underflow.
 
     The last stage has beta1, beta2; those before it have beta1_before, beta2_before, which default to the same.
 

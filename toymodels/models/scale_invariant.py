@@ -60,11 +60,11 @@ class _State(NamedTuple):
 class ScaleInvariant(ToyModel):
     """AdamW on L_n(W) = signal w.A.w/2 + noise s_n xi_n.w, w = W/|W|, with `dim` weights.
 
-    `second_moment`:
-        "coordinate": v of each weight from its own gradient (Adam);
-        "scalar": one v, of the mean of g^2 over all weights, so that every update keeps the gradient's direction.
-    `aligned`: the eigenvectors of A are the coordinate axes; else a random rotation of them, drawn from the seed.
-    `record_every`: stride of the records in steps (None: about 64 records a run).
+    Static fields:
+        second_moment: "coordinate", v of each weight from its own gradient (Adam); or "scalar", one v, of the mean of
+            g^2 over all weights, so that every update keeps the gradient's direction.
+        aligned: the eigenvectors of A are the coordinate axes; else a random rotation of them, drawn from the seed.
+        record_every: stride of the records in steps (None: about 64 records a run).
 
     The eigenvalues of A are log-spaced from 1/`condition` to 1. `tail` makes the size of the noise vary from step to
     step, as exp(tail z - tail^2) with z standard normal; its mean square stays 1.

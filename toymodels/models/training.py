@@ -47,17 +47,18 @@ class Training(ToyModel):
 
         theta <- theta - learning_rate (weight_decay theta + u_n),    u_n the update of `toymodels.optimisers.k_adam`
 
-    `problem`:
-        "perceptron": digits (8 x 8 pixels, ten classes), one hidden layer of `width` ReLU units;
-        "conv": digits, two layers of 3 x 3 filters, `width` and 2 `width` of them;
-        "characters": text of a Markov chain, a transformer of one block, embedding of even `width`.
-    `normalise`: "none", or "layer" or "rms" for a normalisation over features before each ReLU (in the transformer:
-        before each of its parts).
-    `k`, `choice`: stages of the optimiser, and how their constants are made from beta1 and beta2, see
-        `toymodels.optimisers.stage_constants`. k = 1 is AdamW.
-    `schedule`: "constant", or "linear" for a learning rate that falls to 0 over the run.
-    `batch`: examples of a minibatch, drawn independently, with repetition, at every step.
-    `record_every`: stride of the records in steps. A record costs about as much as ten steps: test data are evaluated.
+    Static fields:
+        problem: "perceptron", digits (8 x 8 pixels, ten classes), one hidden layer of `width` ReLU units; "conv",
+            digits, two layers of 3 x 3 filters, `width` and 2 `width` of them; or "characters", text of a Markov
+            chain, a transformer of one block, embedding of even `width`.
+        normalise: "none", or "layer" or "rms" for a normalisation over features before each ReLU (in the
+            transformer: before each of its parts).
+        k, choice: stages of the optimiser, and how their constants are made from beta1 and beta2, see
+            `toymodels.optimisers.stage_constants`. k = 1 is AdamW.
+        schedule: "constant", or "linear" for a learning rate that falls to 0 over the run.
+        batch: examples of a minibatch, drawn independently, with repetition, at every step.
+        record_every: stride of the records in steps. A record costs about as much as ten steps: test data are
+            evaluated.
 
     One seed gives the same start and the same minibatches at all other settings of the optimiser.
 

@@ -113,14 +113,17 @@ def k_adam(
 ) -> optax.GradientTransformation:
     """k-Adam with decoupled weight decay.
 
-    learning_rate: number, traced scalar or optax schedule.
-    k: number of stages; by default as many as stage constants are given, or 2.
-    beta1, beta2: one number (default 0.9 and 0.999), which `choice` distributes over the stages (see
-        `stage_constants`), or one for each stage. `rest1`, `rest2` give 1 - beta instead.
-    eps: added to sqrt(v) in every stage; 0 is allowed (see `scale_by_k_adam`).
-    weight_decay: multiplied by the learning rate, as in `optax.adamw`; number, traced scalar or schedule.
-    mask: which leaves decay, as in `optax.adamw`: a tree of bools, or a function from parameters to one.
-    monitor: record the largest |u^k| in the state; read it with `max_update`.
+    Args:
+        learning_rate: number, traced scalar or optax schedule.
+        k: number of stages; by default as many as stage constants are given, or 2.
+        beta1, beta2: one number (default 0.9 and 0.999), which `choice` distributes over the stages (see
+            `stage_constants`), or one for each stage. `rest1`, `rest2` give 1 - beta instead.
+        choice: how one number becomes one for each stage, see `stage_constants`.
+        eps: added to sqrt(v) in every stage; 0 is allowed (see `scale_by_k_adam`).
+        weight_decay: multiplied by the learning rate, as in `optax.adamw`; number, traced scalar or schedule.
+        mask: which leaves decay, as in `optax.adamw`: a tree of bools, or a function from parameters to one.
+        rest1, rest2: 1 - beta1 and 1 - beta2, in place of them.
+        monitor: record the largest |u^k| in the state; read it with `max_update`.
 
     Raises `UsageError`, which names the remedy, for what is known to be wrong before compilation: k not a whole number
     of at least 1, stage constants of the wrong length or outside [0, 1), negative eps or weight decay.
