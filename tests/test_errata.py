@@ -22,7 +22,7 @@ from runs.errata.page import anchor, listed, render, section, write_page
 from runs.errata.witness import Witness, digits
 from runs.experiment import Comparison, Experiment
 from runs.judging import judge
-from runs.registry import experiments
+from runs.registry import experiments, select
 from runs.report.build import build_report
 from theory.claim import Assumption, Claim, Correction, Quantity, Source, Step, Vocabulary, symbolic
 from theory.registry import CLAIMS, cited, register
@@ -79,6 +79,11 @@ def test_every_declared_disagreement_with_a_printed_law_is_listed_or_set_aside_f
     assert set(SET_ASIDE) <= disagreeing, "reasons for comparisons that are gone"
     text = PAGE.read_text(encoding="utf-8")
     assert all(f"- `{name}`: {wording.prose(why)}." in text for name, why in aside.items())
+
+
+def test_the_group_holds_the_experiments_behind_the_page() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert set(re.findall(r"^\$ toymodels run (\S+)$", text, flags=re.M)) == {one.name for one in select("errata")}
 
 
 def test_the_committed_page_lists_exactly_the_declared_statements() -> None:

@@ -35,7 +35,12 @@ from theory.adam_norm_vocabulary import (
 from theory.claim import Assumption, Claim, Correction, Quantity, Source, Step, high_precision, symbolic
 
 twin_rate = V.symbol(
-    "twin_rate", "step size of the twin", unit="radian/step", domain=Interval.open(0, oo), typical=(0.001, 0.1)
+    "twin_rate",
+    "step size of the twin",
+    unit="radian/step",
+    domain=Interval.open(0, oo),
+    latex=r"\eta_w",
+    typical=(0.001, 0.1),
 )
 
 PRINTED_RATE = sqrt(2 * lr * wd)

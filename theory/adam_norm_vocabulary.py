@@ -25,7 +25,7 @@ step = V.symbol("step", "number of updates made", unit="step", domain=S.Naturals
 lag = V.symbol(
     "lag", "number of updates between two looks", unit="step", domain=S.Naturals0, latex="k", typical=(2, 60)
 )
-dim = V.symbol("dim", "number of weights", domain=S.Naturals, typical=(32, 300))
+dim = V.symbol("dim", "number of weights", domain=S.Naturals, latex="d", typical=(32, 300))
 tail = V.symbol(
     "tail", "spread of the logarithm of the size of the noise from step to step", domain=Interval(0, oo), typical=(0, 1)
 )

@@ -36,6 +36,7 @@ SET_ASIDE: Mapping[str, str] = {
         ),
         ELSEWHERE,
     ),
+    "adam.curve_half_index_dense": "no gradient of a dense net becomes zero, so that no law of growth applies to it",
     "ghost.critical_learning_rate_power_law": "the paper reports a scaling, with a threshold far away; the comparison "
     "asks for half a percent at threshold T = 20 to 200, where the onset bends on log axes",
 }
