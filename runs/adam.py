@@ -11,6 +11,7 @@ from runs.adam_stages import STAGES_OF_K_ADAM
 from runs.adam_trajectories import TRAJECTORIES
 from runs.adam_two_adam import TWO_ADAM
 from runs.adam_weight_norm import WEIGHT_NORM
+from runs.adam_weight_norm_net import WEIGHT_NORM_NET
 
 EXPERIMENTS = (
     STABILITY,
@@ -18,6 +19,7 @@ EXPERIMENTS = (
     NORMAL_CURVE,
     LEVEL_SETS,
     WEIGHT_NORM,
+    WEIGHT_NORM_NET,
     STAGES_OF_K_ADAM,
     TWO_ADAM,
     TRAJECTORIES,

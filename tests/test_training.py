@@ -188,6 +188,20 @@ def test_a_normalised_layer_does_not_see_the_size_of_its_weights() -> None:
             assert same == invariant, (kind, net)
 
 
+@pytest.mark.parametrize("static", [{"normalise": "rms"}, {"problem": "conv", "width": 4, "normalise": "layer"}, {}])
+def test_the_length_of_the_first_kernel_is_balanced_by_what_is_recorded(static: dict) -> None:
+    rate, decay = 0.01, 0.5
+    values = {"steps": 3, "eps": 0.0, "learning_rate": rate, "weight_decay": decay}
+    data = run(Sweep(Training(**static, watch="norm", record_every=1), values, seeds=2), progress=False)
+    np.testing.assert_allclose(data.mean_square_norm.sel(step=[1, 2, 3]), data.square_norm.sel(step=[1, 2, 3]))
+    first = data.sel(step=1)
+    entries = first.mean_square_update  # the first update is sign(g)
+    np.testing.assert_allclose(entries, np.round(entries))
+    rho = 1 - rate * decay  # and its overlap with W is all from the gradient of that step
+    change = -2 * rate * rho * first.mean_fresh_overlap + rate**2 * first.mean_square_update
+    np.testing.assert_allclose(first.square_norm, rho**2 * data.square_norm.sel(step=0) + change, rtol=1e-12)
+
+
 def test_filters_on_patches_are_a_convolution() -> None:
     x = jax.random.normal(jax.random.key(0), (2, 6, 6, 3))
     kernel = jax.random.normal(jax.random.key(1), (3, 3, 3, 5))
@@ -215,6 +229,8 @@ def test_the_transformer_does_not_see_what_comes_later() -> None:
         ({"k": 0}, {}, "k must be a whole number >= 1"),
         ({"batch": 0}, {}, "batch must be"),
         ({"problem": "characters", "width": 7}, {}, "even width"),
+        ({"watch": "norm", "k": 2}, {}, "perceptron and conv with k = 1"),
+        ({"watch": "norms"}, {}, "did you mean norm"),
         ({}, {"beta1": 1.0}, "outside its domain"),
         ({}, {"beta2": -0.1}, "outside its domain"),
         ({}, {"weight_decay": -0.1}, "outside its domain"),

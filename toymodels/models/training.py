@@ -33,6 +33,12 @@ class Problem(NamedTuple):
 
 
 SCHEDULES = ("constant", "linear")
+WATCHED = {
+    "mean_square_norm": "mean of |W_n|^2 over the steps since the last record, W the first kernel; NaN at step 0",
+    "mean_square_update": "the same of |u_n|^2",
+    "mean_fresh_overlap": "the same of what the gradient of step n alone adds to <W_{n-1}, u_n>",
+}
+"""What is recorded of the first kernel."""
 
 PROBLEMS = {
     "perceptron": Problem(classifiers.Perceptron, digits, 32),
@@ -57,6 +63,8 @@ class Training(ToyModel):
             `toymodels.optimisers.stage_constants`. k = 1 is AdamW.
         schedule: "constant", or "linear" for a learning rate that falls to 0 over the run.
         batch: examples of a minibatch, drawn independently, with repetition, at every step.
+        watch: "norm" records the length of the first layer's kernel and of its updates (images, k = 1). With
+            `normalise` the loss does not depend on that length.
         record_every: stride of the records in steps. A record costs about as much as ten steps: test data are
             evaluated.
 
@@ -86,6 +94,7 @@ class Training(ToyModel):
     schedule: str = "constant"
     width: int | None = None
     batch: int = 32
+    watch: str = ""
     record_every: int | None = 50
 
     name: ClassVar[str] = "training"
@@ -104,6 +113,7 @@ class Training(ToyModel):
             ("normalise", classifiers.NORMS),
             ("choice", CHOICES),
             ("schedule", SCHEDULES),
+            ("watch", ("", "norm")),
         ):
             if getattr(self, field) not in known:
                 raise unknown(f"{field} of training", str(getattr(self, field)), known)
@@ -112,6 +122,8 @@ class Training(ToyModel):
             optional = field in ("width", "record_every") and value is None
             if not optional and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise UsageError(f"training: {field} must be a whole number >= 1, got {value!r}.")
+        if self.watch and (self.problem == "characters" or self.k > 1):
+            raise UsageError(f"training: watch={self.watch!r} is for perceptron and conv with k = 1.")
         if self.problem == "characters" and self._width % classifiers.HEADS:
             raise UsageError(
                 f"training: the transformer has {classifiers.HEADS} heads; give an even width, got {self.width}."
@@ -125,7 +137,10 @@ class Training(ToyModel):
     def observables(self) -> Mapping[str, Observable]:
         """Everything that `simulate` returns."""
         step = ("step",)
-        return {
+        watched = {name: Observable(text, step) for name, text in WATCHED.items()} if self.watch else {}
+        if self.watch:
+            watched["square_norm"] = Observable("|W_n|^2 of the first kernel", step)
+        return watched | {
             "train_loss": Observable(
                 "loss on minibatches before their update, mean since the last record; NaN at step 0", step, "nat"
             ),
@@ -172,20 +187,34 @@ class Training(ToyModel):
             drawn = jax.random.randint(jax.random.fold_in(batch_key, n), (self.batch,), 0, len(x_train), jnp.int32)
             return x_train[drawn], y_train[drawn]
 
+        def kernel(tree: Any) -> Array:
+            return jnp.asarray(tree["params"]["Dense_0"]["kernel"])
+
+        def seen(before: Any, after: Any, update: Any, gradient: Any, memory: Any) -> Array:
+            """WATCHED, of one step."""
+            done = memory.count.astype(dtype)
+            root = jnp.sqrt(kernel(memory.v[0]) / (1 - params["beta2"] ** done)) + params["eps"]
+            fresh = kernel(before) * kernel(gradient) / jnp.where(root > 0, root, 1)
+            share = (1 - params["beta1"]) / (1 - params["beta1"] ** done)
+            return jnp.stack([jnp.sum(kernel(after) ** 2), jnp.sum(kernel(update) ** 2), share * jnp.sum(fresh)])
+
         def train_step(n: Array, state: tuple) -> tuple:
-            weights, memory, total, peak, _ = state
+            weights, memory, total, watched, peak, _ = state
             value, gradient = jax.value_and_grad(loss)(weights, *minibatch(n))
             update, memory = optimiser.update(gradient, memory, weights)
             rate, decay = params["learning_rate"], params["weight_decay"]
             if self.schedule == "linear":
                 rate = rate * (1 - n.astype(dtype) / jnp.maximum(steps, 1).astype(dtype))
             # Only the weights are masked: nothing else of the steps beyond the run's own last one is ever read.
+            before = weights
             weights = jax.tree.map(
                 lambda w, u: jnp.where(n < steps, w - rate * (decay * w + u), w).astype(dtype), weights, update
             )
+            if self.watch:
+                watched = (watched + seen(before, weights, update, gradient, memory)).astype(dtype)
             largest = jnp.max(jnp.stack([jnp.max(jnp.abs(u)) for u in jax.tree.leaves(update)])).astype(dtype)
             # maximum keeps NaN: from then on there is no peak.
-            return weights, memory, total + value, jnp.maximum(peak, largest), largest
+            return weights, memory, total + value, watched, jnp.maximum(peak, largest), largest
 
         held_out = [np.concatenate(both) for both in zip(validation, test, strict=True)]
         x_held, y_held = arrays(Examples(*held_out))
@@ -204,24 +233,27 @@ class Training(ToyModel):
         def record(state: tuple, block: Array) -> tuple[tuple, dict[str, Array]]:
             """`stride` steps, then a record; block 0 has no steps. One program of a step and one of a record then do
             for all, which halves the time to compile."""
-            weights, memory, _, peak, largest = state
-            begin = (weights, memory, jnp.zeros((), dtype), peak, largest)
+            weights, memory, _, watched, peak, largest = state
+            begin = (weights, memory, jnp.zeros((), dtype), jnp.zeros_like(watched), peak, largest)
             last = block * stride
             state = jax.lax.fori_loop(jnp.maximum(last - stride, 0), last, train_step, begin)
-            weights, _, total, peak, largest = state
+            weights, _, total, watched, peak, largest = state
             trained = jnp.where(block > 0, 1.0, jnp.nan)
             values = evaluate(weights) | {
                 "train_loss": trained * total / stride,
                 "log_max_update": trained * jnp.log(largest),
                 "log_peak_update": trained * jnp.log(peak),
             }
+            if self.watch:
+                values |= {"square_norm": jnp.sum(kernel(weights) ** 2)}
+                values |= {name: trained * sums / stride for name, sums in zip(WATCHED, watched, strict=True)}
             return state, {
                 name: jnp.where(last <= steps, value, jnp.nan).astype(dtype) for name, value in values.items()
             }
 
         first = classifiers.start(init_key, module, x_train[:1], dtype)
         zero = jnp.zeros((), dtype)
-        begin = (first, optimiser.init(first), zero, zero, zero)
+        begin = (first, optimiser.init(first), zero, jnp.zeros((len(WATCHED),), dtype), zero, zero)
         final, records = jax.lax.scan(record, begin, jnp.arange(lengths[0] // stride + 1, dtype=jnp.int32))
         finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(w)) for w in jax.tree.leaves(final[0])]))
         return records | {"outcome": jnp.where(finite, Outcome.FINISHED, Outcome.DIVERGED).astype(jnp.int8)}
