@@ -88,7 +88,7 @@ def own_model(folder: Path, name: str) -> None:
     load(folder / f"{name}_model.py")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # a name is registered once, whatever the order in which workers take tests
 def walk(tmp_path_factory: pytest.TempPathFactory) -> str:
     own_model(tmp_path_factory.mktemp("walk"), "walk")
     return "walk"

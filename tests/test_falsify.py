@@ -189,7 +189,7 @@ def test_the_rate_of_a_dense_net_is_found_out_and_the_command_shows_it_again(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     code, out, _ = invoke(
-        capsys, "adam.growth_rate_continuous", "--widen", "problem=dense", "--budget", "40", "--out", str(tmp_path),
+        capsys, "adam.growth_rate_continuous", "--widen", "problem=dense", "--budget", "120", "--out", str(tmp_path),
         "--json",
     )  # fmt: skip
     witness = json.loads(out)["witness"]
