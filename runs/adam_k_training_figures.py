@@ -9,7 +9,7 @@ from scipy import stats
 
 from runs.experiment import Data
 from toymodels.comparator import styled
-from toymodels.comparator.figures import colours
+from toymodels.comparator.figures import colours, readable_log_axis
 
 MARKERS = "osD^"
 
@@ -21,17 +21,17 @@ def _bars(values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
 
 
 def accuracies(data: Data) -> Figure:
-    """Test accuracy and test loss at the tuned rate, and that rate, by k for each choice of the stage constants."""
+    """Test error and test loss at the tuned rate, and that rate, by k for each choice of the stage constants."""
     tuned = data["tuned"]
     last = tuned.isel(step=-1)
     panels = (
-        ("test accuracy", *_bars(last.test_accuracy), "linear"),
-        ("test loss (nat)", *_bars(last.test_loss), "log"),
-        ("tuned learning rate", tuned.tuned_rate, None, "log"),
+        ("test error", *_bars(1 - last.test_accuracy)),
+        ("test loss (nat)", *_bars(last.test_loss)),
+        ("tuned learning rate", tuned.tuned_rate, None),
     )
     with styled():
         figure = Figure(figsize=(9.6, 3.6), layout="constrained")
-        for axis, (label, middle, width, scale) in zip(figure.subplots(1, len(panels)), panels, strict=True):
+        for axis, (label, middle, width) in zip(figure.subplots(1, len(panels)), panels, strict=True):
             for i, (choice, colour) in enumerate(zip(tuned.choice.values, colours(tuned.sizes["choice"]), strict=True)):
                 # Side by side, else the bars hide each other.
                 x = tuned.k.values + 0.09 * (i - 1.5)
@@ -41,7 +41,8 @@ def accuracies(data: Data) -> Figure:
                 if width is None:
                     edge = tuned.at_the_edge.sel(choice=choice).values.astype(bool)
                     axis.plot(x[edge], middle.sel(choice=choice).values[edge], "x", color="black", ms=9)
-            axis.set(xlabel="k, stages of the optimiser", ylabel=label, yscale=scale, xticks=tuned.k.values)
+            axis.set(xlabel="k, stages of the optimiser", ylabel=label, yscale="log", xticks=tuned.k.values)
+            readable_log_axis(axis.yaxis)
         figure.legend(
             *axis.get_legend_handles_labels(),
             loc="outside lower center",
