@@ -8,7 +8,7 @@ import pytest
 import scipy.optimize
 from documented import run_page
 
-from toymodels.engine import simulate_one
+from toymodels.engine import Sweep, explain, run
 from toymodels.errors import UsageError
 from toymodels.models.ghost_flow import GhostFlow
 from toymodels.outcome import Outcome
@@ -267,15 +267,17 @@ def test_steps_of_a_leaky_tanh_network_through_its_ghost(r: float, seed: int) ->
     assert 0 < ghost.passage_time / 0.5 / steps - 1 < 5 * np.sqrt(r)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, 1, 2])
-@pytest.mark.parametrize("r", [1e-5, 1e-4])
-def test_a_ghost_planted_in_a_hundred_dimensions(r: float, seed: int) -> None:
-    found = simulate_one(GhostFlow(100), {"planted_r": r, "before": 0.5, "after": 0.5}, seed)
-    assert found["outcome"] == Outcome.FINISHED
-    assert found["location_error"] < 1e-6
-    predicted = np.pi / np.sqrt(found["sample_A"] * found["sample_B"]) - 4 / found["sample_B"]
-    np.testing.assert_allclose(predicted, found["passage_time"], rtol=0.01)
+def test_ghosts_planted_in_a_hundred_dimensions() -> None:
+    values = {"planted_r": [1e-3, 1e-4], "before": 0.5, "after": 0.5}
+    found = run(Sweep(GhostFlow(100), values, seeds=2), progress=False)
+    assert (found.outcome == Outcome.FINISHED).all()
+    assert (found.location_error < 1e-6).all()
+    predicted = np.pi / np.sqrt(found.sample_A * found.sample_B) - 4 / found.sample_B
+    np.testing.assert_allclose(predicted, found.passage_time, rtol=0.01)
+
+
+def test_models_say_on_how_many_devices_they_run() -> None:
+    assert explain(Sweep(GhostFlow(3), {}), trial=False).devices == "1 cpu device"
 
 
 def test_the_documented_example_runs() -> None:

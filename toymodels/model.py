@@ -37,6 +37,8 @@ class ToyModel(abc.ABC):
 
     name: ClassVar[str]
     parameters: ClassVar[tuple[Parameter, ...]]
+    most_devices: ClassVar[int | None] = None
+    """On how many devices its runs may be spread at once; None: on all."""
 
     @property
     @abc.abstractmethod

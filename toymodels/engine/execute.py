@@ -60,7 +60,7 @@ def execute(
     finished chunk. Returns their number."""
     if executor is not None and not isinstance(store, DiskStore):
         raise UsageError("Workers write what they train to a store; give store=directory, or run inline.")
-    devices = tuple(devices or jax.local_devices())
+    devices = tuple(devices or jax.local_devices())[: plan.sweep.model.most_devices]
     work = prepare(plan, store, devices)
     done = plan.sweep.runs - sum(len(w.todo) for w in work)
     advance(done)

@@ -70,7 +70,7 @@ def explain(
 
     Nothing is written: a `store` that does not exist is not made.
     """
-    devices = tuple(devices or jax.local_devices())
+    devices = tuple(devices or jax.local_devices())[: sweep.model.most_devices]
     ready = plan(sweep)
     held: Store = MemoryStore()
     if store is not None and (Path(store) / "store.json").is_file():
